@@ -1,0 +1,43 @@
+/**
+ * The long runs of this folder, each only when it is asked for:
+ * `node e2e/dist/faults/main.js [--images 100000] [--flips 5000 | --flips all] [--calls 300] [--replay 1000000]
+ * [--rows 10000000] [--partitions 100000] [--seed n]`.
+ */
+
+import { parseArgs } from 'node:util';
+import { SeededRandom } from '@kalamdb/testing';
+import { flipBytes } from './byte-flips.ts';
+import { exploreCrashImages } from './crash-images.ts';
+import { compiler } from './failing-calls.ts';
+import { sweepFaults } from './fault-sweep.ts';
+import { measureReplay, measureRows } from './sizes.ts';
+
+const { values } = parseArgs({
+  options: {
+    images: { type: 'string' },
+    flips: { type: 'string' },
+    calls: { type: 'string' },
+    replay: { type: 'string' },
+    rows: { type: 'string' },
+    partitions: { type: 'string' },
+    seed: { type: 'string' },
+  },
+});
+const seed = Number(values.seed ?? Date.now() % 1_000_000);
+console.log(`seed ${seed}`);
+if (values.images !== undefined) console.log(await exploreCrashImages({ seed, images: Number(values.images), recoveryCutsOneIn: 10 }));
+if (values.flips !== undefined) {
+  const count = values.flips === 'all' ? undefined : Number(values.flips);
+  console.log(await flipBytes({ count, goOn: true, random: new SeededRandom(seed) }));
+}
+if (values.calls !== undefined) {
+  const cc = compiler();
+  const firsts = Array.from({ length: Number(values.calls) }, (_, at) => at);
+  if (cc === undefined) console.log('calls are left out: no C compiler, or no preloading on this system');
+  else for (const driver of ['storage', 'engine'] as const) console.log(await sweepFaults({ cc, driver, firsts, counts: [1, 3, 8] }));
+}
+if (values.replay !== undefined) {
+  for (const partitions of [1, 10_000]) console.log(await measureReplay(Number(values.replay), partitions));
+}
+if (values.rows !== undefined) console.log(await measureRows(Number(values.rows), 1));
+if (values.partitions !== undefined) console.log(await measureRows(Number(values.partitions) * 10, Number(values.partitions)));

@@ -1,0 +1,53 @@
+// biome-ignore-all lint/performance/noBarrelFile: the package's second door, for browsers
+import { KalamDBClient } from './client.ts';
+import type { ClientOptions } from './client-options.ts';
+import type { WebSocketConstructor } from './connection/web-socket.ts';
+
+interface BrowserGlobals {
+  readonly WebSocket?: WebSocketConstructor;
+  addEventListener?(type: string, listener: () => void): void;
+}
+
+/** Makes a client for browsers and other runtimes with a WebSocket of their own; nothing is sent before its first use. */
+export function createClient(options: ClientOptions): KalamDBClient {
+  const globals: BrowserGlobals = globalThis as BrowserGlobals;
+  const client = new KalamDBClient({ webSocket: globals.WebSocket, ...options });
+  // a page that is shown again, or online again, need not sit out the pause; a client lives as long as its page
+  for (const type of ['online', 'pageshow', 'focus']) globals.addEventListener?.(type, () => client.wake());
+  return client;
+}
+
+export { KalamDBClient } from './client.ts';
+export { type ClientErrorCode, KalamClientError, KalamServerError } from './client-error.ts';
+export type { ClientOptions, ConnectionError, LiveRowsOptions, QueryOptions, SubscriptionOptions, Unsubscribe } from './client-options.ts';
+export type { DisconnectReason } from './connection/socket-connection.ts';
+export type { WebSocketConstructor, WebSocketLike } from './connection/web-socket.ts';
+export {
+  Auth,
+  type AuthCredentials,
+  type AuthProvider,
+  type BasicAuthCredentials,
+  type JwtAuthCredentials,
+  type NoAuthCredentials,
+} from './http/auth.ts';
+export type { LoginResponse, QueryResponse, QueryResult, Role } from './http/http-api.ts';
+export { KalamChange } from './live/raw-events.ts';
+export type { SubscriptionInfo } from './live/subscriptions.ts';
+export { type LogEntry, LogLevel, type LogListener } from './log.ts';
+export type { FieldFlag, KalamDataType, SchemaField } from './messages/schema-field.ts';
+export type { BatchStatus, ChangeTypeRaw } from './messages/server-frame.ts';
+export {
+  type BatchControl,
+  type ChangeMessage,
+  ChangeType,
+  type InitialDataBatchMessage,
+  MessageType,
+  type ServerMessage,
+  type SubscriptionAckMessage,
+  type SubscriptionErrorEvent,
+} from './messages/server-message.ts';
+export { type KalamCellRawValue, KalamCellValue } from './rows/cell-value.ts';
+export { FileRef, type FileRefData } from './rows/file-ref.ts';
+export { KalamRow } from './rows/kalam-row.ts';
+export type { RowData } from './rows/row-data.ts';
+export { SeqId } from './rows/seq-id.ts';

@@ -1,0 +1,46 @@
+import type { Clock } from '@kalamdb/protocol';
+
+/** How much of what the client does is worth telling; each level includes those after it. */
+export const LogLevel: {
+  readonly Verbose: 0;
+  readonly Debug: 1;
+  readonly Info: 2;
+  readonly Warn: 3;
+  readonly Error: 4;
+  readonly None: 5;
+} = { Verbose: 0, Debug: 1, Info: 2, Warn: 3, Error: 4, None: 5 };
+
+/** One of {@link LogLevel}'s values. */
+export type LogLevel = (typeof LogLevel)[keyof typeof LogLevel];
+
+/** One thing the client has to tell. */
+export interface LogEntry {
+  readonly level: LogLevel;
+  readonly message: string;
+  /** The part of the client that speaks: `connection`, `auth`, `subscription`, `callback`. */
+  readonly tag: string;
+  /** ISO 8601. */
+  readonly timestamp: string;
+}
+
+/** Receives every entry at or above the chosen level. Nothing is printed anywhere unless a listener does it. */
+export type LogListener = (entry: LogEntry) => void;
+
+/** Hands entries to the application's listener; without one it does nothing. */
+export class Log {
+  readonly #clock: Clock;
+  level: LogLevel;
+  listener: LogListener | undefined;
+
+  constructor(clock: Clock, level: LogLevel | undefined, listener: LogListener | undefined) {
+    this.#clock = clock;
+    this.level = level ?? LogLevel.Warn;
+    this.listener = listener;
+  }
+
+  /** Tells the listener, if there is one and it wants this level. */
+  write(level: LogLevel, tag: string, message: string): void {
+    if (this.listener === undefined || level < this.level || level === LogLevel.None) return;
+    this.listener({ level, message, tag, timestamp: new Date(this.#clock.now()).toISOString() });
+  }
+}

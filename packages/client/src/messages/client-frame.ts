@@ -1,0 +1,37 @@
+import { jsonText } from './json-text.ts';
+
+/** Members of a `subscribe` message's options, as the wire spells them. */
+export interface WireSubscribeOptions {
+  readonly batch_size?: number | undefined;
+  readonly last_rows?: number | undefined;
+  readonly from?: bigint | undefined;
+}
+
+/** A subscription id that no subscription has: asking for its next batch makes every server answer with an `error` frame. */
+export const PROBE_ID = 'kalam-client-probe';
+
+/** The first message: proves who this is. Both members of `protocol` are mandatory on the wire. */
+export function authenticateText(token: string): string {
+  return jsonText({ type: 'authenticate', method: 'jwt', token, protocol: { serialization: 'json', compression: 'gzip' } });
+}
+
+/** Asks for a snapshot and everything after it. */
+export function subscribeText(id: string, sql: string, options: WireSubscribeOptions): string {
+  return jsonText({ type: 'subscribe', subscription: { id, sql, options } });
+}
+
+/** Asks for the batch after `lastSeq`. */
+export function nextBatchText(id: string, lastSeq: bigint | undefined): string {
+  return jsonText({ type: 'next_batch', subscription_id: id, last_seq_id: lastSeq });
+}
+
+/** Ends a subscription; there is no answer. */
+export function unsubscribeText(id: string): string {
+  return jsonText({ type: 'unsubscribe', subscription_id: id });
+}
+
+/** Tells the server that this side lives; there is no answer. */
+export const PING_TEXT = '{"type":"ping"}';
+
+/** Like a ping, but answered, which `ping` is not: the wire has no pong and browsers cannot send WebSocket pings. */
+export const PROBE_TEXT: string = nextBatchText(PROBE_ID, undefined);

@@ -1,0 +1,94 @@
+import type { RowData } from '../rows/row-data.ts';
+import { rowWrapper } from '../rows/row-data.ts';
+import { SeqId } from '../rows/seq-id.ts';
+import type { SchemaField } from './schema-field.ts';
+import type { BatchPosition, BatchStatus, ChangeFrame, ChangeTypeRaw, ServerFrame } from './server-frame.ts';
+
+/** The kinds of {@link ServerMessage} that a subscription's callback sees. */
+export const MessageType = {
+  SubscriptionAck: 'subscription_ack',
+  InitialDataBatch: 'initial_data_batch',
+  Change: 'change',
+  Error: 'error',
+} as const;
+
+/** The kinds of change. */
+export const ChangeType = { Insert: 'insert', Update: 'update', Delete: 'delete' } as const;
+
+/** Where a batch stands in its snapshot, as the wire spells it. */
+export interface BatchControl {
+  readonly batch_num: number;
+  readonly has_more: boolean;
+  readonly status: BatchStatus;
+  readonly last_seq_id?: SeqId;
+}
+
+/** The server's acceptance of a subscription, with the columns it will send. */
+export interface SubscriptionAckMessage {
+  readonly type: 'subscription_ack';
+  readonly subscription_id: string;
+  readonly total_rows: number;
+  readonly batch_control: BatchControl;
+  readonly schema: readonly SchemaField[];
+}
+
+/** A part of the snapshot. */
+export interface InitialDataBatchMessage {
+  readonly type: 'initial_data_batch';
+  readonly subscription_id: string;
+  readonly rows: RowData[];
+  readonly batch_control: BatchControl;
+}
+
+/** One change. An update's `rows` leave out columns that are NULL; those that became NULL are in `old_values`. */
+export interface ChangeMessage {
+  readonly type: 'change';
+  readonly subscription_id: string;
+  readonly change_type: ChangeTypeRaw;
+  readonly rows?: RowData[];
+  readonly old_values?: RowData[];
+}
+
+/** What went wrong with a subscription: a code of the server, or one of this client's (`KEY_MISSING`, `CONNECTION_LOST`, …). */
+export interface SubscriptionErrorEvent {
+  readonly type: 'error';
+  readonly subscription_id: string;
+  readonly code: string;
+  readonly message: string;
+}
+
+/** What the callback of a raw subscription receives. */
+export type ServerMessage = SubscriptionAckMessage | InitialDataBatchMessage | ChangeMessage | SubscriptionErrorEvent;
+
+const control = (position: BatchPosition): BatchControl => ({
+  batch_num: position.batchNum,
+  has_more: position.hasMore,
+  status: position.status,
+  ...(position.lastSeq === undefined ? {} : { last_seq_id: SeqId.from(position.lastSeq) }),
+});
+
+/** The acceptance as applications see it. */
+export function ackMessage(frame: Extract<ServerFrame, { type: 'subscription_ack' }>): SubscriptionAckMessage {
+  return { type: frame.type, subscription_id: frame.id, total_rows: 0, batch_control: control(frame.position), schema: frame.schema };
+}
+
+/** A batch as applications see it. */
+export function batchMessage(
+  frame: Extract<ServerFrame, { type: 'initial_data_batch' }>,
+  schema: readonly SchemaField[],
+): InitialDataBatchMessage {
+  const rows = frame.rows.map(rowWrapper(schema));
+  return { type: frame.type, subscription_id: frame.id, rows, batch_control: control(frame.position) };
+}
+
+/** A change as applications see it. */
+export function changeMessage(frame: ChangeFrame, schema: readonly SchemaField[]): ChangeMessage {
+  const wrap = rowWrapper(schema);
+  return {
+    type: frame.type,
+    subscription_id: frame.id,
+    change_type: frame.changeType,
+    ...(frame.rows.length === 0 ? {} : { rows: frame.rows.map(wrap) }),
+    ...(frame.oldValues.length === 0 ? {} : { old_values: frame.oldValues.map(wrap) }),
+  };
+}

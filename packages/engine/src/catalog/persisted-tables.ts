@@ -1,0 +1,26 @@
+import { AUDIT_LOG } from './system-tables/audit-log.ts';
+import { COUNTERS } from './system-tables/counters.ts';
+import { DROPPED_TABLES } from './system-tables/dropped-tables.ts';
+import { JOB_NODES, JOBS } from './system-tables/jobs.ts';
+import { NAMESPACES } from './system-tables/namespaces.ts';
+import { SCHEMAS } from './system-tables/schemas.ts';
+import { STORAGES } from './system-tables/storages.ts';
+import { TOPIC_OFFSETS, TOPICS } from './system-tables/topics.ts';
+import { USERS } from './system-tables/users.ts';
+import type { Table } from './table.ts';
+
+/** System tables that are stored and that statements may name. */
+export const NAMED_SYSTEM_TABLES: readonly Table[] = [
+  NAMESPACES,
+  SCHEMAS,
+  USERS,
+  STORAGES,
+  JOBS,
+  JOB_NODES,
+  AUDIT_LOG,
+  TOPICS,
+  TOPIC_OFFSETS,
+];
+
+/** System tables that are stored and that no statement can name. */
+export const INTERNAL_SYSTEM_TABLES: readonly Table[] = [COUNTERS, DROPPED_TABLES];

@@ -1,0 +1,71 @@
+import type { Durability } from '@kalamdb/storage';
+import type { Accounts } from '../access/accounts.ts';
+import type { Principal } from '../contract.ts';
+import type { Live } from '../live/live.ts';
+import { Session, type SessionOptions, type SessionServices } from '../session/session.ts';
+
+/** Figures of a running database. */
+export interface DatabaseStatus {
+  readonly durability: Durability;
+  /** Name of the newest commit that readers see. */
+  readonly watermark: bigint;
+  /** Name of the newest commit in the hot tier. */
+  readonly appliedSeq: bigint;
+  /** Changes when a database is restored, so that cursors of another life are recognised. */
+  readonly incarnation: string;
+  readonly startedAtMillis: number;
+  /** The longest time that the event loop was busy at a stretch since the database was opened. */
+  readonly longestBlockMillis: number;
+  /** 99 of 100 times that the event loop was looked at, it had been busy for at most this long. */
+  readonly blockP99Millis: number;
+  readonly nodeId: number;
+}
+
+/** What a {@link Database} is put together from. */
+export interface DatabaseParts {
+  readonly directory: string | undefined;
+  readonly accounts: Accounts;
+  readonly live: Live;
+  readonly services: SessionServices;
+  secret(name: string, bytes: number): Promise<Uint8Array>;
+  status(): DatabaseStatus;
+  /** Ends everything in the order that nothing depends on what has ended. */
+  close(): Promise<void>;
+}
+
+/** An open database, usable without a network. */
+export class Database {
+  /** Where the data lies; `undefined` in memory. */
+  readonly directory: string | undefined;
+  readonly accounts: Accounts;
+  readonly live: Live;
+  readonly #parts: DatabaseParts;
+  #closed: Promise<void> | undefined;
+
+  constructor(parts: DatabaseParts) {
+    this.directory = parts.directory;
+    this.accounts = parts.accounts;
+    this.live = parts.live;
+    this.#parts = parts;
+  }
+
+  /** A session of a principal that authentication has established. It needs no closing. */
+  session(principal: Principal, options: SessionOptions = {}): Session {
+    return new Session(this.#parts.services, principal, options);
+  }
+
+  /** A secret that is made once and stays with the data, for example the key that signs tokens. */
+  secret(name: string, bytes: number): Promise<Uint8Array> {
+    return this.#parts.secret(name, bytes);
+  }
+
+  status(): DatabaseStatus {
+    return this.#parts.status();
+  }
+
+  /** Ends live queries, makes pending commits durable, applies them, and gives the directory free. Idempotent. */
+  close(): Promise<void> {
+    this.#closed ??= this.#parts.close();
+    return this.#closed;
+  }
+}

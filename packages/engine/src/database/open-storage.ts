@@ -1,0 +1,72 @@
+import type { Random, Timers } from '@kalamdb/protocol';
+import {
+  type CommitLog,
+  catchUp,
+  type DataDirectory,
+  type FileSystem,
+  type HotStore,
+  type LmdbStore,
+  openDataDirectory,
+  openFileLog,
+  openLmdbStore,
+  openMemoryLog,
+  openMemoryStore,
+} from '@kalamdb/storage';
+
+/** The stores of an open database, the hot tier standing at the end of the log. */
+export interface Storage {
+  readonly log: CommitLog;
+  readonly hot: HotStore;
+  /** `undefined` in memory. */
+  readonly directory: DataDirectory | undefined;
+  /** Closes everything, in the order that nothing depends on what is closed. */
+  close(): Promise<void>;
+}
+
+/** What opening needs from outside. */
+export interface StorageOptions {
+  /** `undefined`: in memory, gone when it is closed. */
+  readonly directory: string | undefined;
+  readonly files: FileSystem;
+  readonly timers: Timers;
+  readonly random: Random;
+}
+
+/**
+ * Opens log and hot tier and brings the hot tier up to the end of the log. Throws DIRECTORY_LOCKED, FORMAT_UNKNOWN,
+ * DAMAGED_DATA; nothing stays open or locked then.
+ */
+export async function openStorage(options: StorageOptions): Promise<Storage> {
+  const { directory, files, timers, random } = options;
+  if (directory === undefined) return assemble(openMemoryLog({ random, startSeq: 0n }), openMemoryStore(), undefined);
+  const opened = await openDataDirectory(directory, files);
+  let hot: LmdbStore | undefined;
+  let log: CommitLog | undefined;
+  try {
+    hot = await openLmdbStore({ path: opened.hotPath, random, timers });
+    const { incarnation, appliedSeq } = hot;
+    log = await openFileLog({ directory: opened.logPath, files, timers, random, incarnation, startSeq: appliedSeq });
+    await catchUp(log, hot);
+    return assemble(log, hot, opened);
+  } catch (error) {
+    // What opening failed with says more than what closing fails with after it.
+    await closeInTurn(log, hot, opened).catch(() => undefined);
+    throw error;
+  }
+}
+
+function assemble(log: CommitLog, hot: HotStore, directory: DataDirectory | undefined): Storage {
+  return {
+    log,
+    hot,
+    directory,
+    close: () => closeInTurn(hot, log, directory),
+  };
+}
+
+/** Closes each, also when one before it fails; rejects with the first failure. */
+async function closeInTurn(...parts: readonly ({ close(): Promise<void> } | undefined)[]): Promise<void> {
+  const failures: unknown[] = [];
+  for (const part of parts) await part?.close().catch((error: unknown) => failures.push(error));
+  if (failures.length > 0) throw failures[0];
+}

@@ -1,0 +1,99 @@
+import { kalamError } from '@kalamdb/protocol';
+import type { ChangeSet, PartitionChanges } from '../contract.ts';
+import type { LiveCounters } from './counters.ts';
+import type { SharedBody } from './frame.ts';
+import { type Cursor, nextTurn } from './initial-load.ts';
+import type { QueryGroup } from './query-group.ts';
+import { type LiveSources, SLICE_ROWS_MAX } from './sources.ts';
+
+/** A subscription as catch-up moves it. */
+export interface Straggler {
+  readonly group: QueryGroup;
+  /** Where it stands; `undefined` as soon as it must not be moved any more (paused, replaced, ended). */
+  readonly cursor: Cursor | undefined;
+  /** Moves the cursor and then delivers what made it move. */
+  advance(cursor: Cursor, body: SharedBody | undefined): void;
+  /** It has everything: from here on its group serves it. Called in the turn that read the end of the tail. */
+  join(): void;
+}
+
+/** What catch-up works with. */
+export interface CatchUpParts {
+  readonly sources: LiveSources;
+  readonly counters: LiveCounters;
+}
+
+/**
+ * Brings a subscription to the newest commit and joins it to its group: exactly, by replaying the tail, when its cursor is
+ * complete and the tail reaches back to it; otherwise from the index by `_seq`, coalesced, and then again from the start.
+ * Works in slices; each slice is one synchronous turn that begins by asking where the straggler stands. Throws
+ * RESYNC_REQUIRED, CONVERSION_ERROR, and what the filter throws.
+ */
+export async function catchUp(straggler: Straggler, parts: CatchUpParts): Promise<void> {
+  for (let cursor = straggler.cursor; cursor !== undefined; cursor = straggler.cursor) {
+    const changes = cursor.kind === 'complete' ? parts.sources.commits.tail(cursor.seq) : undefined;
+    if (changes?.length === 0) {
+      straggler.join();
+      return;
+    }
+    if (changes !== undefined) await replay(straggler, changes, parts);
+    else if (!scanSlice(straggler, cursor, parts)) await nextTurn(parts.sources.timers);
+  }
+}
+
+/** Replays commits one after another, until the straggler is stopped. */
+async function replay(straggler: Straggler, changes: readonly ChangeSet[], { sources, counters }: CatchUpParts): Promise<void> {
+  counters.exactCatchUps += 1;
+  const stepsMax = sources.sliceRowsMax ?? SLICE_ROWS_MAX;
+  let stepsLeft = stepsMax;
+  for (const change of changes) {
+    const part = change.parts.find(({ partition }) => samePartition(straggler.group, partition));
+    if (part !== undefined) {
+      if (!replayRows(straggler, part)) return;
+      stepsLeft -= part.rows.length;
+    }
+    straggler.advance({ kind: 'complete', seq: change.seq }, undefined);
+    if (--stepsLeft > 0) continue;
+    await nextTurn(sources.timers);
+    if (straggler.cursor === undefined) return;
+    stepsLeft = stepsMax;
+  }
+}
+
+/** Replays the rows of a commit that are above the cursor; `false` when the straggler was stopped by what it got. */
+function replayRows(straggler: Straggler, part: PartitionChanges): boolean {
+  for (const row of part.rows) {
+    const { cursor } = straggler;
+    if (cursor === undefined) return false;
+    if (row.seq > cursor.seq) straggler.advance({ kind: 'complete', seq: row.seq }, straggler.group.bodyOf(row));
+  }
+  return straggler.cursor !== undefined;
+}
+
+/** Reads the index on from the cursor; `false` when there is more to read. */
+function scanSlice(straggler: Straggler, cursor: Cursor, { sources, counters }: CatchUpParts): boolean {
+  const { group } = straggler;
+  const { table } = group.plan;
+  if (cursor.seq < sources.horizon(table, group.partition)) {
+    counters.resyncs += 1;
+    throw kalamError('RESYNC_REQUIRED', { reason: `changes after ${cursor.seq} have expired` });
+  }
+  counters.coalescedCatchUps += 1;
+  let rowsLeft = sources.sliceRowsMax ?? SLICE_ROWS_MAX;
+  const snapshot = sources.snapshot();
+  try {
+    for (const row of snapshot.view(table, group.partition).scanBySeq(cursor.seq)) {
+      if (rowsLeft-- === 0) return false;
+      straggler.advance({ kind: 'scanned', seq: row.seq }, group.coalescedBodyOf(row, cursor.seq));
+      if (straggler.cursor === undefined) return true;
+    }
+    straggler.advance({ kind: 'complete', seq: snapshot.seq }, undefined);
+    return true;
+  } finally {
+    snapshot.close();
+  }
+}
+
+function samePartition({ partition }: QueryGroup, other: PartitionChanges['partition']): boolean {
+  return other.tableId === partition.tableId && other.owner === partition.owner;
+}

@@ -1,0 +1,181 @@
+import { kalamError } from '@kalamdb/protocol';
+import type { ChangeSet, Principal, RowChange } from '../contract.ts';
+import { type ConnectOptions, LiveConnection, type LiveHub } from './connection.ts';
+import { LiveCounters } from './counters.ts';
+import type { SubscribeOptions } from './load-mode.ts';
+import type { QueryGroup } from './query-group.ts';
+import { Router } from './router.ts';
+import type { LiveSources } from './sources.ts';
+import type { Subscription } from './subscription.ts';
+
+/** Subscriptions that one user may hold over all connections, unless set otherwise. */
+export const USER_SUBSCRIPTIONS_MAX = 1000;
+
+/** Bounds that the configuration sets. */
+export interface LiveLimits {
+  readonly userSubscriptionsMax?: number | undefined;
+}
+
+/** A row of `system.live`. */
+export interface LiveQueryInfo {
+  /** `<user>-<connection>-<subscription>` */
+  readonly liveId: string;
+  readonly connectionId: string;
+  readonly subscriptionId: string;
+  readonly namespace: string;
+  readonly table: string;
+  readonly userId: string;
+  readonly query: string;
+  readonly options: SubscribeOptions | undefined;
+  /** `loading`: batches are outstanding. `behind`: it catches up, or its connection is paused. */
+  readonly state: 'loading' | 'behind' | 'live';
+  readonly createdAtMillis: number;
+  /** Time of the last change frame; of the creation before the first. */
+  readonly lastUpdateMillis: number;
+  /** Change frames delivered. */
+  readonly changes: number;
+}
+
+/**
+ * The live queries of a database. It reads ChangeSets as they pass the watermark and hands each to the queries that it can
+ * concern. States, transitions and invariants: SPEC.md beside this file.
+ */
+export class Live implements LiveHub {
+  readonly sources: LiveSources;
+  readonly router: Router = new Router();
+  readonly counters: LiveCounters = new LiveCounters();
+  readonly #userSubscriptionsMax: number;
+  readonly #connections = new Set<LiveConnection>();
+  readonly #perUser = new Map<string, number>();
+  readonly #stopObserving: () => void;
+  #dispatchedSeq: bigint;
+
+  constructor(sources: LiveSources, limits: LiveLimits = {}) {
+    this.sources = sources;
+    this.#userSubscriptionsMax = limits.userSubscriptionsMax ?? USER_SUBSCRIPTIONS_MAX;
+    this.#dispatchedSeq = sources.commits.watermark;
+    this.#stopObserving = sources.commits.observe((change) => this.#dispatch(change));
+  }
+
+  get dispatchedSeq(): bigint {
+    return this.#dispatchedSeq;
+  }
+
+  /** Opens a connection's place among the live queries; its owner closes it. */
+  connect(principal: Principal, options: ConnectOptions): LiveConnection {
+    const connection = new LiveConnection(this, principal, options);
+    this.#connections.add(connection);
+    return connection;
+  }
+
+  /** Every subscription there is. */
+  list(): readonly LiveQueryInfo[] {
+    const found: LiveQueryInfo[] = [];
+    for (const subscription of this.#all()) {
+      const { state, host, group } = subscription;
+      if (state === 'ended') continue;
+      found.push({
+        liveId: subscription.liveId,
+        connectionId: host.connectionId,
+        subscriptionId: subscription.id,
+        namespace: group.plan.table.namespace,
+        table: group.plan.table.name,
+        userId: host.principal.userId,
+        query: subscription.sql,
+        options: subscription.options,
+        state,
+        createdAtMillis: subscription.createdAtMillis,
+        lastUpdateMillis: subscription.lastUpdateMillis,
+        changes: subscription.changes,
+      });
+    }
+    return found;
+  }
+
+  /** KILL LIVE QUERY: ends that subscription and tells its client; `false` when there is none of that id. */
+  kill(liveId: string): boolean {
+    const found = this.#all().filter((subscription) => subscription.liveId === liveId);
+    endAll(found, 'killed');
+    return found.length > 0;
+  }
+
+  /** Ends every subscription on a table, for example with the reason `table app.t was dropped`. */
+  endForTable(tableId: number, reason: string): void {
+    endAll(
+      this.#all().filter(({ group }) => group.partition.tableId === tableId),
+      reason,
+    );
+  }
+
+  /** Ends every subscription of a user: dropped, locked or given another role. */
+  endForUser(userId: string, reason: string): void {
+    endAll(
+      this.#all().filter(({ host }) => host.principal.userId === userId),
+      reason,
+    );
+  }
+
+  /** Asks again for access to a table whose access level has changed, and ends the subscriptions that lost it. */
+  recheckAccess(tableId: number, reason: string): void {
+    for (const subscription of this.#all()) {
+      const { group, host } = subscription;
+      if (group.partition.tableId !== tableId) continue;
+      try {
+        this.sources.grant(host.principal, group.plan.table);
+      } catch {
+        // Whatever the refusal says, the subscriber is told that its subscription has ended and why.
+        endAll([subscription], reason);
+      }
+    }
+  }
+
+  /** Stops following commits and closes every connection without a frame. */
+  close(): void {
+    this.#stopObserving();
+    for (const connection of [...this.#connections]) connection.close();
+  }
+
+  reserve(userId: string): void {
+    const count = this.#perUser.get(userId) ?? 0;
+    if (count >= this.#userSubscriptionsMax) throw kalamError('SUBSCRIPTION_LIMIT');
+    this.#perUser.set(userId, count + 1);
+  }
+
+  giveBack(userId: string): void {
+    const count = this.#perUser.get(userId) ?? 0;
+    if (count > 1) this.#perUser.set(userId, count - 1);
+    else this.#perUser.delete(userId);
+  }
+
+  forget(connection: LiveConnection): void {
+    this.#connections.delete(connection);
+  }
+
+  #all(): Subscription[] {
+    return [...this.#connections].flatMap((connection) => connection.subscriptions());
+  }
+
+  #dispatch(change: ChangeSet): void {
+    for (const { partition, rows } of change.parts) {
+      const routes = this.router.routes(partition);
+      if (routes === undefined) continue;
+      for (const row of rows) routes.visit(row, pushToGroup);
+    }
+    this.#dispatchedSeq = change.seq;
+  }
+}
+
+/** Evaluates and encodes once and pushes to each member; what cannot be evaluated or encoded ends them. */
+function pushToGroup(group: QueryGroup, row: RowChange): void {
+  try {
+    const body = group.bodyOf(row);
+    if (body === undefined) return;
+    for (const member of group.members) member.push(row.seq, body);
+  } catch (error) {
+    for (const member of [...group.members]) member.fail(error);
+  }
+}
+
+function endAll(subscriptions: readonly Subscription[], reason: string): void {
+  for (const subscription of subscriptions) subscription.fail(kalamError('SUBSCRIPTION_ENDED', { reason }));
+}

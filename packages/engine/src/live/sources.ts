@@ -1,0 +1,57 @@
+import type { Clock, Timers } from '@kalamdb/protocol';
+import type { EvalContext, SubscriptionPlan, TableInfo } from '@kalamdb/sql';
+import type { PartitionId } from '@kalamdb/storage';
+import type { ChangeSet, Principal, RowVersion } from '../contract.ts';
+
+/** Rows that are read or replayed before other work gets a turn of the event loop, unless set otherwise. */
+export const SLICE_ROWS_MAX = 2000;
+
+/** One partition at one watermark, as live queries read it. */
+export interface LiveRows {
+  /** Rows whose newest version is above `afterSeq`, in `_seq` order, tombstones included. */
+  scanBySeq(afterSeq: bigint): Iterable<RowVersion>;
+}
+
+/** Everything at one watermark. It is opened, read and closed within one synchronous turn, so that no load holds one. */
+export interface LiveSnapshot {
+  readonly seq: bigint;
+  view(table: TableInfo, partition: PartitionId): LiveRows;
+  close(): void;
+}
+
+/** The commit order as live queries follow it; the sequencer is one. */
+export interface CommitFeed {
+  readonly watermark: bigint;
+  observe(listener: (change: ChangeSet) => void): () => void;
+  /** The commits above `afterSeq`, oldest first; `undefined` when some of them are not kept any more. */
+  tail(afterSeq: bigint): readonly ChangeSet[] | undefined;
+}
+
+/** What a principal may see of one table. */
+export interface LiveGrant {
+  readonly partition: PartitionId;
+  /** Positions in `cells` that read as `***`, for filters too. */
+  readonly maskedCells: readonly number[];
+}
+
+/** All that live queries need from the rest of the engine. */
+export interface LiveSources {
+  readonly commits: CommitFeed;
+  readonly clock: Clock;
+  readonly timers: Timers;
+  /** Rows that one slice of work reads or replays; default {@link SLICE_ROWS_MAX}. */
+  readonly sliceRowsMax?: number | undefined;
+  /** A view at the present watermark. */
+  snapshot(): LiveSnapshot;
+  /** Binds a subscription's text; throws the errors of wire-protocol 4.5. */
+  bind(sql: string): SubscriptionPlan;
+  /** Answers what `principal` may read of the table, or throws why it may not. */
+  grant(principal: Principal, table: TableInfo): LiveGrant;
+  /**
+   * The highest `_seq` of which the partition has forgotten something (an expired tombstone or stream event): the index
+   * cannot serve a cursor below it. 0n when nothing was ever forgotten.
+   */
+  horizon(table: TableInfo, partition: PartitionId): bigint;
+  /** What filters of this principal read; the time in it is replaced by the time of each evaluation. */
+  context(principal: Principal): EvalContext;
+}

@@ -1,0 +1,166 @@
+import type { Row } from '@kalamdb/protocol';
+import type { HotSnapshot, KeyRange, PartitionId, RowKey, StoredRow } from '@kalamdb/storage';
+import type { RowVersion } from '../contract.ts';
+import type { PartitionOverlay } from './overlay.ts';
+import { type RowCache, WHOLE_PARTITION_ROWS_MAX } from './row-cache.ts';
+import type { RowLayout } from './row-layout.ts';
+
+/** Which rows of a partition a scan gives, and how. */
+export interface ScanRange extends KeyRange {
+  /** The reader looks at no cell (a count): rows may come with none, which spares decoding them. */
+  readonly cellsUnused?: boolean | undefined;
+}
+
+/**
+ * The rows of one partition at one watermark: the newest version of each key, tombstones included.
+ * Valid as long as the snapshot it came from is open.
+ */
+export interface PartitionView {
+  get(key: RowKey): RowVersion | undefined;
+  /** In key order. */
+  scan(range?: ScanRange): Iterable<RowVersion>;
+  /** Rows whose newest version is above `afterSeq`, in `_seq` order. */
+  scanBySeq(afterSeq: bigint): Iterable<RowVersion>;
+}
+
+/** Where a {@link MergedView} reads: one hot snapshot and the overlay above it, at one watermark. */
+export interface MergedSource {
+  readonly layout: RowLayout;
+  readonly partition: PartitionId;
+  readonly hot: HotSnapshot;
+  readonly overlay: PartitionOverlay | undefined;
+  readonly watermark: bigint;
+  /** Called before each read; throws when the view must not be read any more. */
+  readonly check?: (() => void) | undefined;
+  /** Decoded rows kept between reads; absent where there are none, as in worker threads. */
+  readonly cache?: RowCache | undefined;
+  /** Whether nothing was published since the watermark: what is read then may be kept. */
+  readonly isNewest?: (() => boolean) | undefined;
+}
+
+/** Decodes a stored row; its cells follow the layout's newest schema version. */
+export function decodeStored(layout: RowLayout, stored: StoredRow): RowVersion {
+  return {
+    key: stored.key,
+    seq: stored.seq,
+    createdSeq: stored.createdSeq,
+    deleted: stored.deleted,
+    cells: layout.codec.decode(stored.bytes),
+  };
+}
+
+/** A row for a reader that does not look at the cells. */
+function withoutCells(_layout: RowLayout, { key, seq, createdSeq, deleted }: StoredRow): RowVersion {
+  return { key, seq, createdSeq, deleted, cells: NO_CELLS };
+}
+
+const NO_CELLS: Row = [];
+
+const isWhole = (range: ScanRange): boolean =>
+  range.from === undefined && range.before === undefined && range.reverse !== true && range.cellsUnused !== true;
+
+const inRange = (key: RowKey, range: KeyRange): boolean =>
+  (range.from === undefined || key >= range.from) && (range.before === undefined || key < range.before);
+
+/** Hot tier plus overlay. Where both have a key, the overlay's version wins: it is the same or a newer one. */
+export class MergedView implements PartitionView {
+  readonly #source: MergedSource;
+
+  constructor(source: MergedSource) {
+    this.#source = source;
+  }
+
+  get(key: RowKey): RowVersion | undefined {
+    this.#source.check?.();
+    const { layout, partition, hot, overlay, watermark } = this.#source;
+    const recent = overlay?.at(key, watermark);
+    if (recent !== undefined) return recent;
+    const { cache, isNewest } = this.#source;
+    const cached = cache?.get(partition, key, watermark);
+    if (cached !== undefined) return cached === 'absent' ? undefined : cached;
+    const stored = hot.get(partition, key);
+    if (stored === undefined) return undefined;
+    const row = decodeStored(layout, stored);
+    if (isNewest?.() === true) cache?.put(partition, row, watermark);
+    return row;
+  }
+
+  *scan(range: ScanRange = {}): Iterable<RowVersion> {
+    this.#source.check?.();
+    const { cache, partition, watermark } = this.#source;
+    const cached = cache?.scan(partition, range, watermark);
+    if (cached !== undefined) yield* cached;
+    else if (cache !== undefined && isWhole(range)) yield* this.#keeping(this.#scanStored(range), cache);
+    else yield* this.#scanStored(range);
+  }
+
+  /** Gives the rows of a whole scan on and keeps them, if the partition is small enough and nothing is published meanwhile. */
+  *#keeping(rows: Iterable<RowVersion>, cache: RowCache): Iterable<RowVersion> {
+    const { partition, watermark, isNewest } = this.#source;
+    let kept: RowVersion[] | undefined = [];
+    for (const row of rows) {
+      yield row;
+      if (kept === undefined) continue;
+      kept.push(row);
+      if (kept.length > WHOLE_PARTITION_ROWS_MAX) kept = undefined;
+    }
+    if (kept !== undefined && isNewest?.() === true) cache.putWhole(partition, kept, watermark);
+  }
+
+  *#scanStored(range: ScanRange): Iterable<RowVersion> {
+    const { layout, partition, hot, overlay } = this.#source;
+    const stored = hot.scan(partition, range);
+    const recent = overlay === undefined || overlay.isEmpty ? [] : this.#recentInOrder(overlay, range);
+    if (recent.length > 0) {
+      yield* this.#merge(stored, recent, range);
+      return;
+    }
+    const decode = range.cellsUnused === true ? withoutCells : decodeStored;
+    for (const row of stored) yield decode(layout, row);
+  }
+
+  *scanBySeq(afterSeq: bigint): Iterable<RowVersion> {
+    this.#source.check?.();
+    const { layout, partition, hot, overlay, watermark } = this.#source;
+    const recent: RowVersion[] = [];
+    for (const key of overlay?.keys() ?? []) {
+      const version = overlay?.at(key, watermark);
+      if (version !== undefined && version.seq > afterSeq) recent.push(version);
+    }
+    recent.sort((a, b) => (a.seq < b.seq ? -1 : 1));
+    let index = 0;
+    for (const stored of hot.scanBySeq(partition, afterSeq)) {
+      if (overlay?.at(stored.key, watermark) !== undefined) continue;
+      for (let next = recent[index]; next !== undefined && next.seq < stored.seq; next = recent[++index]) yield next;
+      yield decodeStored(layout, stored);
+    }
+    for (let next = recent[index]; next !== undefined; next = recent[++index]) yield next;
+  }
+
+  /** The overlay's visible versions within the range, in the direction of the scan. */
+  #recentInOrder(overlay: PartitionOverlay, range: KeyRange): RowVersion[] {
+    const recent: RowVersion[] = [];
+    for (const key of overlay.sortedKeys()) {
+      if (!inRange(key, range)) continue;
+      const version = overlay.at(key, this.#source.watermark);
+      if (version !== undefined) recent.push(version);
+    }
+    return range.reverse === true ? recent.reverse() : recent;
+  }
+
+  *#merge(stored: Iterable<StoredRow>, recent: readonly RowVersion[], { reverse, cellsUnused }: ScanRange): Iterable<RowVersion> {
+    const { layout } = this.#source;
+    const decode = cellsUnused === true ? withoutCells : decodeStored;
+    let index = 0;
+    for (const row of stored) {
+      let next = recent[index];
+      while (next !== undefined && (reverse === true ? next.key > row.key : next.key < row.key)) {
+        yield next;
+        next = recent[++index];
+      }
+      if (next !== undefined && next.key === row.key) continue;
+      yield decode(layout, row);
+    }
+    for (let next = recent[index]; next !== undefined; next = recent[++index]) yield next;
+  }
+}

@@ -1,0 +1,40 @@
+import type { EvalContext, KeyLookup, KeyRangeLookup } from '@kalamdb/sql';
+import { type KeyRange, type RowKey, rowKeyBytesMax } from '@kalamdb/storage';
+import type { Table } from '../catalog/table.ts';
+
+/** The least key above one that is given; keys are prefix-free, so no other key lies between. */
+const after = (key: RowKey): RowKey => `${key}\0` as RowKey;
+
+/** A bound that the hot tier takes: no row's key is as long as what is left of a longer one, so none lies between the two. */
+const bound = (key: RowKey): RowKey => key.slice(0, rowKeyBytesMax + 1) as RowKey;
+
+/**
+ * The part of the key order that a filter leaves, for one execution: `undefined` when no row can qualify, an open range
+ * when the filter says nothing of the key.
+ */
+export function scanRange(table: Table, lookup: KeyRangeLookup | undefined, evaluation: EvalContext): KeyRange | undefined {
+  if (lookup === undefined || table.keyColumn === undefined) return {};
+  const bounds = lookup(evaluation);
+  if (bounds === undefined) return undefined;
+  const { from, to } = bounds;
+  const range: { from?: RowKey; before?: RowKey } = {};
+  if (from !== undefined) {
+    const key = table.encodeKey([from.cell]);
+    range.from = bound(from.inclusive ? key : after(key));
+  }
+  if (to !== undefined) {
+    const key = table.encodeKey([to.cell]);
+    range.before = bound(to.inclusive ? after(key) : key);
+  }
+  return range;
+}
+
+/**
+ * The keys that a filter names, for one execution, less those that are longer than any row's; `undefined` when it does not, or
+ * when one cell is not a whole key.
+ */
+export function namedKeys(table: Table, lookup: KeyLookup | undefined, evaluation: EvalContext): readonly RowKey[] | undefined {
+  if (table.keyColumn === undefined) return undefined;
+  const keys = lookup?.(evaluation)?.map((cell) => table.encodeKey([cell]));
+  return keys?.filter((key) => key.length <= rowKeyBytesMax);
+}

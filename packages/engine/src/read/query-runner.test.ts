@@ -1,0 +1,137 @@
+import { kalamError, systemTimers } from '@kalamdb/protocol';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { failureOf, hastyClock, ScanWorld } from './scan-world.fixture.ts';
+
+const ROWS = 3000;
+const COUNT = 'SELECT COUNT(*) FROM t';
+/** Some seconds of work. */
+const SLOW = "SELECT COUNT(*) FROM t WHERE REPEAT(CAST(id AS TEXT) || 'ab', 40000) LIKE '%zz%'";
+const moduleOf = (source: string): URL => new URL(`data:text/javascript,${encodeURIComponent(source)}`);
+const DIES = moduleOf("import { parentPort } from 'node:worker_threads'; parentPort.once('message', () => { throw new Error('gone'); });");
+const SILENT = moduleOf(
+  "import { parentPort } from 'node:worker_threads'; parentPort.on('message', (call) => call.kind === 'close' && parentPort.close());",
+);
+
+let world: ScanWorld;
+beforeAll(async () => {
+  world = await ScanWorld.open();
+  await world.put(Array.from({ length: ROWS }, (_, id) => ({ cells: [BigInt(id), id % 10, `kind ${id % 3}`, null, null] })));
+  await world.sequencer.flush();
+});
+afterAll(() => world.close());
+
+const nextTurn = (): Promise<void> => new Promise((resolve) => systemTimers.after(0, resolve));
+const threadedRunner = (options: Partial<Parameters<ScanWorld['runner']>[0]> = {}) =>
+  world.runner({ threaded: true, clock: hastyClock(), timeoutMillis: 1e9, mainThreadRowsMax: 50, ...options });
+
+describe('short reads', () => {
+  test.each([
+    'SELECT * FROM t WHERE id = 7',
+    'SELECT id FROM t WHERE id IN (1, 2, 3)',
+    'SELECT id FROM t WHERE id < 0',
+    'SELECT id FROM t LIMIT 0',
+  ])('%s is answered at once', (sql) => {
+    expect(world.select(world.runner({ threaded: true }), sql)).toBeInstanceOf(Array);
+  });
+
+  test('a slice that was used up makes the next read wait for its turn', async () => {
+    const runner = world.runner({ threaded: false, clock: hastyClock(), timeoutMillis: 1e9 });
+    const first = world.select(runner, COUNT);
+    const second = world.select(runner, 'SELECT id FROM t WHERE id < 3');
+    expect(first).toBeInstanceOf(Promise);
+    expect(second).toBeInstanceOf(Promise);
+    expect(await second).toHaveLength(3);
+    expect(await first).toEqual([[BigInt(ROWS)]]);
+  });
+});
+
+describe('the limits of a statement', () => {
+  test('a scan in slices ends when its time is up and lets go of its snapshot', async () => {
+    const runner = world.runner({ threaded: false, clock: hastyClock(), timeoutMillis: 20 });
+    const before = world.sequencer.snapshots.oldestAppliedSeq();
+    expect(await world.outcome(runner, COUNT)).toMatchObject({ code: 'STATEMENT_TIMEOUT', message: expect.stringContaining('0.02s') });
+    await world.put([{ cells: [0n, 5, 'new', null, null] }]);
+    await world.sequencer.flush();
+    expect(world.sequencer.snapshots.oldestAppliedSeq()).toBeGreaterThan(before);
+    expect(world.hot.liveTransactions).toBeLessThanOrEqual(1);
+  });
+
+  test('a query in the thread is stopped when its time is up, and the thread goes on with the next', async () => {
+    const runner = world.runner({ threaded: true, timeoutMillis: 300, mainThreadRowsMax: 1 });
+    const slow = world.outcome(runner, SLOW);
+    const next = world.outcome(world.runner({ threaded: true, clock: hastyClock(), timeoutMillis: 1e9, mainThreadRowsMax: 1 }), COUNT);
+    expect(await slow).toMatchObject({ code: 'STATEMENT_TIMEOUT' });
+    expect(await next).toEqual({ rows: [[BigInt(ROWS)]] });
+    // It was not ended: the same thread answers in less time than another one takes to start and be found silent.
+    const again = world.runner({ threaded: true, mainThreadRowsMax: 1 });
+    expect(await world.outcome(again, COUNT)).toEqual({ rows: [[BigInt(ROWS)]] });
+  });
+
+  test('an aborted statement ends with the reason, in slices and in the thread', async () => {
+    const reason = kalamError('QUERY_INTERRUPTED');
+    for (const runner of [world.runner({ threaded: false, clock: hastyClock(), timeoutMillis: 1e9 }), threadedRunner()]) {
+      const abort = new AbortController();
+      const outcome = Promise.resolve(world.select(runner, SLOW, { signal: abort.signal })).catch(failureOf);
+      await nextTurn();
+      abort.abort(reason);
+      expect(await outcome).toMatchObject({ code: 'QUERY_INTERRUPTED' });
+    }
+  });
+});
+
+test('closing ends what runs in slices', async () => {
+  const runner = world.runner({ threaded: false, clock: hastyClock(), timeoutMillis: 1e9 });
+  const outcomes = [world.outcome(runner, COUNT), world.outcome(runner, COUNT)];
+  await runner.close();
+  for (const outcome of outcomes) expect(await outcome).toMatchObject({ code: 'SHUTTING_DOWN' });
+});
+
+describe('the scan thread', () => {
+  test('a query whose table has changed meanwhile fails with what says so, and the next one is answered', async () => {
+    const runner = threadedRunner();
+    const changed = kalamError('CONFLICT', { reason: 'the table has changed' });
+    const outcome = Promise.resolve(
+      world.select(runner, COUNT, {
+        assertCurrent: () => {
+          throw changed;
+        },
+      }),
+    ).catch(failureOf);
+    expect(await outcome).toMatchObject({ code: 'CONFLICT' });
+    expect(await world.outcome(runner, COUNT)).toEqual({ rows: [[BigInt(ROWS)]] });
+  });
+
+  test('a thread that dies fails its query with a retryable error; after three deaths queries run here', async () => {
+    const runner = threadedRunner({ scanModule: DIES });
+    for (let attempt = 0; attempt < 3; attempt++) expect(await world.outcome(runner, COUNT)).toMatchObject({ code: 'QUERY_INTERRUPTED' });
+    expect(kalamError('QUERY_INTERRUPTED').spec.retryable).toBe(true);
+    expect(await world.outcome(runner, COUNT)).toEqual({ rows: [[BigInt(ROWS)]] });
+  });
+
+  test('a thread that does not react is ended, and its overlay is let go', async () => {
+    const runner = world.runner({ threaded: true, timeoutMillis: 100, mainThreadRowsMax: 1, scanModule: SILENT });
+    expect(await world.outcome(runner, SLOW)).toMatchObject({ code: 'STATEMENT_TIMEOUT' });
+    await world.put([{ cells: [0n, 6, 'new', null, null] }]);
+    await world.sequencer.flush();
+    expect(world.hot.liveTransactions).toBeLessThanOrEqual(1);
+    await runner.close();
+  });
+
+  test('closing fails what runs and what waits, and ends the thread', async () => {
+    const runner = threadedRunner();
+    const outcomes = [SLOW, SLOW, COUNT].map((sql) => world.outcome(runner, sql));
+    for (let turn = 0; turn < 20; turn++) await nextTurn();
+    await runner.close();
+    for (const outcome of outcomes) expect(await outcome).toMatchObject({ code: 'SHUTTING_DOWN' });
+    expect(await world.outcome(runner, 'SELECT id FROM t WHERE id = 1')).toEqual({ rows: [[1n]] });
+  });
+
+  test('the queue has a bound', async () => {
+    const runner = threadedRunner({ scanModule: SILENT });
+    const outcomes = Array.from({ length: 300 }, () => world.outcome(runner, COUNT));
+    const busy = await Promise.race([...outcomes, nextTurn().then(() => outcomes[299])]);
+    expect(busy).toMatchObject({ code: 'QUERIES_BUSY' });
+    await runner.close();
+    expect(await outcomes[0]).toMatchObject({ code: 'SHUTTING_DOWN' });
+  });
+});

@@ -1,0 +1,240 @@
+import { Worker } from 'node:worker_threads';
+import { type Clock, kalamError, type Row, type Timer, type Timers } from '@kalamdb/protocol';
+import type { PartitionId } from '@kalamdb/storage';
+import type { SnapshotSource } from '../partition/snapshot.ts';
+import { FairQueue } from './fair-queue.ts';
+import { chunksOfRows, rowsOfChunks, transferList } from './row-chunks.ts';
+import { receivedError, type ScanAnswer, type ScanCall, type ScanQuery, type ScanStart, versionCells } from './scan-messages.ts';
+import type { Slices } from './slices.ts';
+
+/** Queries that wait for the thread, of all users together. */
+export const QUEUED_QUERIES_MAX = 256;
+/** Milliseconds that a stopped query may take to notice before its thread is ended. */
+const STOP_MILLIS_MAX = 2000;
+/** Deaths without an answer in between after which no thread is started for a while. */
+const DEATHS_MAX = 3;
+/** That while. */
+const REST_MILLIS = 10_000;
+
+/** The compiled module, from `src/read` and from `dist/read` alike: a thread cannot load TypeScript. */
+const SCAN_MODULE: URL = new URL('../../dist/read/scan-worker.js', import.meta.url);
+
+/** What a {@link ScanThread} works with. */
+export interface ScanThreadSources {
+  /** The hot tier's folder. */
+  readonly path: string;
+  readonly snapshots: Pick<SnapshotSource, 'open'>;
+  readonly slices: Slices;
+  readonly clock: Clock;
+  readonly timers: Timers;
+  /** The module that the thread runs; another one only in tests. */
+  readonly module?: URL | undefined;
+}
+
+/** One query for the thread. */
+export interface ThreadQuery {
+  readonly query: ScanQuery;
+  readonly partition: PartitionId;
+  /** Who asks, for the fair order. */
+  readonly user: string;
+  /** Throws when the table is no longer the one that the query was planned for. */
+  assertCurrent(): void;
+}
+
+/** The answer: rows, and how many were read for them; or the query has to be run here after all. */
+export type ThreadResult = { readonly kind: 'rows'; readonly rows: Row[]; readonly rowsRead: number } | { readonly kind: 'declined' };
+
+interface Task {
+  readonly id: number;
+  readonly query: ThreadQuery;
+  readonly resolve: (result: ThreadResult | Promise<ThreadResult>) => void;
+  readonly reject: (error: unknown) => void;
+  /** Keeps the overlay from forgetting what the thread's view may lack, until that was sent. */
+  pin: { close(): void } | undefined;
+}
+
+/**
+ * The worker thread for scans of many rows, seen from the main thread. It is started at the first query and runs one at a time.
+ * When it dies, its query fails with QUERY_INTERRUPTED and the next query starts another one.
+ */
+export class ScanThread {
+  readonly #sources: ScanThreadSources;
+  readonly #stop = new SharedArrayBuffer(4);
+  readonly #queue = new FairQueue<Task>();
+  #worker: Worker | undefined;
+  #active: Task | undefined;
+  #stopTimer: Timer | undefined;
+  #lastId = 0;
+  #deaths = 0;
+  #restUntil = 0;
+  #closed = false;
+
+  constructor(sources: ScanThreadSources) {
+    this.#sources = sources;
+  }
+
+  /** Whether a query may be given to the thread now; it rests after it has died several times in a row. */
+  get isReady(): boolean {
+    return !this.#closed && (this.#deaths < DEATHS_MAX || this.#sources.clock.elapsed() >= this.#restUntil);
+  }
+
+  /**
+   * Runs a query behind those of others. Returns the answer and a way to give up: the query fails with the given error at once, and is
+   * stopped wherever it is. Rejects with what the query fails with, QUERIES_BUSY, QUERY_INTERRUPTED, SHUTTING_DOWN.
+   */
+  run(query: ThreadQuery): { readonly result: Promise<ThreadResult>; readonly giveUp: (error: unknown) => void } {
+    if (this.#queue.size >= QUEUED_QUERIES_MAX) throw kalamError('QUERIES_BUSY', { max: QUEUED_QUERIES_MAX });
+    if (this.#closed) throw kalamError('SHUTTING_DOWN');
+    let give: Pick<Task, 'resolve' | 'reject'> = { resolve: () => undefined, reject: () => undefined };
+    const result = new Promise<ThreadResult>((resolve, reject) => {
+      give = { resolve, reject };
+    });
+    this.#lastId = (this.#lastId % 0x7fff_ffff) + 1;
+    const task: Task = { id: this.#lastId, query, ...give, pin: undefined };
+    this.#queue.push(query.user, task);
+    this.#startNext();
+    return { result, giveUp: (error) => this.#giveUp(task, error) };
+  }
+
+  /** Fails what waits and what runs with SHUTTING_DOWN and ends the thread. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    for (let task = this.#queue.shift(); task !== undefined; task = this.#queue.shift()) task.reject(kalamError('SHUTTING_DOWN'));
+    if (this.#active !== undefined) this.#giveUp(this.#active, kalamError('SHUTTING_DOWN'));
+    const worker = this.#worker;
+    if (worker === undefined) return;
+    const ended = new Promise<void>((resolve) => worker.once('exit', () => resolve()));
+    this.#post({ kind: 'close' });
+    const timer = this.#sources.timers.after(STOP_MILLIS_MAX, () => void worker.terminate(), { keepAlive: true });
+    await ended;
+    timer.cancel();
+  }
+
+  #startNext(): void {
+    while (this.#active === undefined && !this.#closed) {
+      const task = this.#queue.shift();
+      if (task === undefined) return;
+      try {
+        task.pin = this.#sources.snapshots.open();
+        this.#worker ??= this.#launch();
+        this.#active = task;
+        this.#post({ kind: 'query', id: task.id, query: task.query.query });
+      } catch (error) {
+        this.#unpin(task);
+        task.reject(error);
+        if (this.#active === task) this.#active = undefined;
+      }
+    }
+  }
+
+  #launch(): Worker {
+    const start: ScanStart = { path: this.#sources.path, stop: this.#stop };
+    const worker = new Worker(this.#sources.module ?? SCAN_MODULE, { workerData: start });
+    let cause: unknown;
+    worker.on('message', (answer: ScanAnswer) => this.#answered(answer));
+    worker.on('error', (error) => {
+      cause = error;
+    });
+    worker.on('exit', () => this.#died(worker, cause));
+    // A database that nobody closes does not keep its process alive because of an idle thread.
+    worker.unref();
+    return worker;
+  }
+
+  #post(call: ScanCall, transfer: ArrayBuffer[] = []): void {
+    this.#worker?.postMessage(call, transfer);
+  }
+
+  #answered(answer: ScanAnswer): void {
+    const task = this.#active;
+    if (task === undefined || task.id !== answer.id) return;
+    if (answer.kind === 'opened') {
+      this.#sendRecent(task, answer.appliedSeq).catch((error: unknown) => this.#giveUp(task, error));
+      return;
+    }
+    this.#deaths = 0;
+    this.#ended(task);
+    switch (answer.kind) {
+      case 'rows':
+        this.#read(task, answer);
+        break;
+      case 'failed':
+        task.reject(receivedError(answer.error));
+        break;
+      case 'declined':
+        task.resolve({ kind: 'declined' });
+        break;
+      case 'stopped':
+        task.reject(kalamError('QUERY_INTERRUPTED'));
+        break;
+      default:
+        answer satisfies never;
+    }
+  }
+
+  /** Sends what the thread's view lacks: the versions above its applied point, up to the present watermark. */
+  async #sendRecent(task: Task, appliedSeq: bigint): Promise<void> {
+    const { snapshots, slices } = this.#sources;
+    const { query } = task;
+    query.assertCurrent();
+    const now = snapshots.open();
+    try {
+      const versions = now.recent(query.partition, appliedSeq);
+      const chunks = await slices.run(chunksOfRows(mapped(versions, versionCells)));
+      if (this.#active === task) this.#post({ kind: 'recent', id: task.id, watermark: now.seq, chunks }, transferList(chunks));
+    } finally {
+      now.close();
+      this.#unpin(task);
+    }
+  }
+
+  #read(task: Task, { chunks, rowsRead }: Extract<ScanAnswer, { kind: 'rows' }>): void {
+    try {
+      const rows = this.#sources.slices.run(rowsOfChunks(chunks));
+      const result = (read: Row[]): ThreadResult => ({ kind: 'rows', rows: read, rowsRead });
+      task.resolve(rows instanceof Promise ? rows.then(result) : result(rows));
+    } catch (error) {
+      task.reject(error);
+    }
+  }
+
+  #giveUp(task: Task, error: unknown): void {
+    task.reject(error);
+    if (this.#queue.remove(task.query.user, task) || this.#active !== task) return;
+    this.#unpin(task);
+    Atomics.store(new Int32Array(this.#stop), 0, task.id);
+    this.#post({ kind: 'abandon', id: task.id });
+    const worker = this.#worker;
+    this.#stopTimer ??= this.#sources.timers.after(STOP_MILLIS_MAX, () => void worker?.terminate());
+  }
+
+  #ended(task: Task): void {
+    this.#unpin(task);
+    this.#stopTimer?.cancel();
+    this.#stopTimer = undefined;
+    this.#active = undefined;
+    this.#startNext();
+  }
+
+  #unpin(task: Task): void {
+    task.pin?.close();
+    task.pin = undefined;
+  }
+
+  #died(worker: Worker, cause: unknown): void {
+    if (this.#worker !== worker) return;
+    this.#worker = undefined;
+    const task = this.#active;
+    if (!this.#closed) {
+      this.#deaths += 1;
+      this.#restUntil = this.#sources.clock.elapsed() + REST_MILLIS;
+    }
+    if (task === undefined) return;
+    task.reject(kalamError('QUERY_INTERRUPTED', {}, { cause }));
+    this.#ended(task);
+  }
+}
+
+function* mapped<T, U>(items: Iterable<T>, change: (item: T) => U): Iterable<U> {
+  for (const item of items) yield change(item);
+}

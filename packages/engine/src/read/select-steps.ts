@@ -1,0 +1,49 @@
+import type { Row } from '@kalamdb/protocol';
+import type { EvalContext, SelectPlan } from '@kalamdb/sql';
+import type { Grant } from '../access/grant.ts';
+import { type RowAccess, rowsAt, shownRow } from './granted-rows.ts';
+import type { RowSource } from './row-source.ts';
+import { SelectRun } from './select-run.ts';
+import { STEP_ROWS, type Steps } from './steps.ts';
+
+/** A source that was opened for one statement; whoever opened it closes it. */
+export interface OpenSource extends RowSource {
+  close(): void;
+}
+
+/** One SELECT over the rows of one granted partition. */
+export interface GrantedSelect {
+  readonly plan: SelectPlan;
+  readonly grant: Pick<Grant, 'table' | 'partition' | 'maskedCells'>;
+  readonly access: RowAccess;
+  readonly evaluation: EvalContext;
+}
+
+/** What is known of a SELECT between its steps. */
+export interface ScanProgress {
+  /** Rows read so far, tombstones included. */
+  rows: number;
+}
+
+/** Runs a SELECT in steps. The source is opened at the first step and closed on every path before the answer is sorted. */
+export function* selectSteps(select: GrantedSelect, open: () => OpenSource, progress?: ScanProgress): Steps<Row[]> {
+  const { plan, grant, access, evaluation } = select;
+  const { maskedCells } = grant;
+  const run = new SelectRun(plan, evaluation);
+  if (run.isEmpty) return [];
+  const source = open();
+  try {
+    let left = STEP_ROWS;
+    for (const row of rowsAt(source.view(grant.table, grant.partition), access)) {
+      const shown = shownRow(row, maskedCells, plan.mentionsDeleted);
+      if (shown !== undefined && !run.push(shown)) break;
+      if (--left > 0) continue;
+      left = STEP_ROWS;
+      if (progress !== undefined) progress.rows += STEP_ROWS;
+      yield;
+    }
+  } finally {
+    source.close();
+  }
+  return yield* run.finishInSteps();
+}

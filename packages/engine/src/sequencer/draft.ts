@@ -1,0 +1,198 @@
+import { kalamError, type Row, type SnowflakeSequence } from '@kalamdb/protocol';
+import { entryBytesMax, type HotSnapshot, type HotStore, ownerBytesMax, type PartitionId, type RowKey } from '@kalamdb/storage';
+import type { ChangeSet, PartitionChanges, RowChange, RowVersion } from '../contract.ts';
+import { type Overlay, partitionName } from '../partition/overlay.ts';
+import { decodeStored } from '../partition/partition-view.ts';
+import type { RowCache } from '../partition/row-cache.ts';
+import type { RowLayout } from '../partition/row-layout.ts';
+import type { StreamPart, StreamStore } from '../partition/stream-store.ts';
+
+/** Rows that one commit may hold. */
+export const COMMIT_ROWS_MAX = 100_000;
+/** Encoded bytes that one commit may hold, its keys and heads included: a log record less room for its own head and a reservation. */
+export const COMMIT_BYTES_MAX: number = entryBytesMax - 4096;
+/** Encoded bytes that one row may hold. */
+export const ROW_BYTES_MAX: number = 4 * 1024 * 1024;
+
+/** A row to be written. Without `key` the layout makes it from the cells. */
+export interface DraftWrite {
+  readonly key?: RowKey | undefined;
+  readonly cells: Row;
+  /** A tombstone; it keeps the cells of the row it ends. */
+  readonly deleted?: boolean | undefined;
+  /** The encoded cells, when the layout's codec has made them already. */
+  readonly bytes?: Uint8Array | undefined;
+  /** The sequencer's own row: it does not count towards the bounds of a commit. */
+  readonly uncounted?: boolean | undefined;
+}
+
+/** One change with the bytes that log and hot tier will hold. */
+export interface EncodedChange {
+  readonly layout: RowLayout;
+  readonly change: RowChange;
+  readonly bytes: Uint8Array;
+}
+
+/** What a draft became: the ChangeSet, and the encoded rows of the parts that are not streams. */
+export interface DraftedCommit {
+  readonly change: ChangeSet;
+  readonly durable: readonly { readonly partition: PartitionId; readonly rows: readonly EncodedChange[] }[];
+  readonly streams: readonly StreamPart[];
+}
+
+/** What a draft reads and writes through; the sequencer's own. */
+export interface DraftSources {
+  readonly overlay: Overlay;
+  readonly hot: HotStore;
+  readonly streams: StreamStore;
+  readonly cache: RowCache;
+  /** The watermark now. */
+  readonly watermark: bigint;
+  readonly sequence: SnowflakeSequence;
+  readonly nowMicros: bigint;
+}
+
+interface DraftPart {
+  readonly partition: PartitionId;
+  readonly layout: RowLayout;
+  readonly newest: Map<RowKey, RowChange>;
+  readonly rows: EncodedChange[];
+}
+
+/** Rough heap weight of a decoded row beside its encoded bytes. */
+const ROW_OVERHEAD_BYTES = 200;
+/** What an encoded commit holds of a row beside its key and cells, and of a partition beside its rows, at most. */
+const ROW_HEAD_BYTES_MAX = 31;
+const PART_HEAD_BYTES_MAX: number = 10 + ownerBytesMax;
+
+/**
+ * The writes of one turn. It sees every commit that took its turn before, durable or not, and its own writes.
+ * Valid inside the turn only; nothing it was told happens if the turn throws.
+ */
+export class Draft {
+  /** Time of the commit, microseconds since the epoch. */
+  readonly nowMicros: bigint;
+  readonly #sources: DraftSources;
+  readonly #parts = new Map<string, DraftPart>();
+  #rows = 0;
+  #bytes = 0;
+  #lastSeq = 0n;
+  #snapshot: HotSnapshot | undefined;
+  /** What was found last outside of the draft: a writer looks before it puts, and `put` needs the same row again. */
+  #lastLookup: { readonly partition: PartitionId; readonly key: RowKey; readonly found: RowVersion | undefined } | undefined;
+
+  constructor(sources: DraftSources) {
+    this.#sources = sources;
+    this.nowMicros = sources.nowMicros;
+  }
+
+  get isEmpty(): boolean {
+    return this.#rows === 0;
+  }
+
+  /** `_seq` of the newest row written here; 0n when there is none. */
+  get lastSeq(): bigint {
+    return this.#lastSeq;
+  }
+
+  /** Whether a STREAM table was written. */
+  get writesStreams(): boolean {
+    return [...this.#parts.values()].some(({ layout }) => layout.kind === 'stream');
+  }
+
+  /** The newest version of a row, tombstones included. */
+  latest(layout: RowLayout, partition: PartitionId, key: RowKey): RowVersion | undefined {
+    const own = this.#parts.get(partitionName(partition))?.newest.get(key);
+    if (own !== undefined) return own;
+    const last = this.#lastLookup;
+    if (last !== undefined && last.key === key && last.partition === partition) return last.found;
+    const found = this.#committed(layout, partition, key);
+    this.#lastLookup = { partition, key, found };
+    return found;
+  }
+
+  #committed(layout: RowLayout, partition: PartitionId, key: RowKey): RowVersion | undefined {
+    const recent = this.#sources.overlay.partition(partition)?.newest(key);
+    if (recent !== undefined) return recent;
+    if (layout.kind === 'stream') return this.#sources.streams.get(partition, key);
+    const cached = this.#sources.cache.get(partition, key, this.#sources.watermark);
+    if (cached !== undefined) return cached === 'absent' ? undefined : cached;
+    this.#snapshot ??= this.#sources.hot.snapshot();
+    const stored = this.#snapshot.get(partition, key);
+    return stored === undefined ? undefined : decodeStored(layout, stored);
+  }
+
+  /**
+   * Writes a version and gives it its `_seq`. Throws COMMIT_TOO_LARGE, ROW_TOO_LARGE.
+   * The row's life goes on (`createdSeq`) from the version it replaces, a tombstone too.
+   */
+  put(layout: RowLayout, partition: PartitionId, write: DraftWrite): RowChange {
+    const seq = this.#sources.sequence.next();
+    const key = write.key ?? layout.keyOf(write.cells, seq);
+    const previous = this.latest(layout, partition, key);
+    const bytes = write.bytes ?? layout.codec.encode(write.cells);
+    if (write.uncounted !== true) this.#measure(bytes.byteLength, key.length + ROW_HEAD_BYTES_MAX);
+    const change: RowChange = {
+      key,
+      seq,
+      createdSeq: previous?.createdSeq ?? seq,
+      deleted: write.deleted ?? false,
+      cells: write.cells,
+      previous: previous === undefined ? undefined : versionAlone(previous),
+    };
+    const part = this.#partOf(layout, partition);
+    part.newest.set(key, change);
+    part.rows.push({ layout, change, bytes });
+    this.#lastSeq = seq;
+    return change;
+  }
+
+  /** Ends the turn: what was written as one commit, or `undefined` when nothing was. */
+  finish(): DraftedCommit | undefined {
+    this.release();
+    if (this.isEmpty) return undefined;
+    const parts: PartitionChanges[] = [];
+    const durable: DraftedCommit['durable'][number][] = [];
+    const streams: DraftedCommit['streams'][number][] = [];
+    for (const { partition, layout, rows } of this.#parts.values()) {
+      const part = { partition, rows: rows.map(({ change }) => change) };
+      parts.push(part);
+      if (layout.kind === 'stream')
+        streams.push({ layout, part, rowBytes: rows.map(({ bytes }) => bytes.byteLength + ROW_OVERHEAD_BYTES) });
+      else durable.push({ partition, rows });
+    }
+    const change = { seq: this.#lastSeq, parts, bytes: this.#bytes + this.#rows * ROW_OVERHEAD_BYTES };
+    return { change, durable, streams };
+  }
+
+  /** Lets go of what the draft reads through; called on every way out of a turn. */
+  release(): void {
+    this.#snapshot?.close();
+    this.#snapshot = undefined;
+  }
+
+  #partOf(layout: RowLayout, partition: PartitionId): DraftPart {
+    const name = partitionName(partition);
+    let part = this.#parts.get(name);
+    if (part === undefined) {
+      part = { partition, layout, newest: new Map(), rows: [] };
+      this.#parts.set(name, part);
+      this.#bytes += PART_HEAD_BYTES_MAX;
+    }
+    return part;
+  }
+
+  #measure(rowBytes: number, headBytes: number): void {
+    if (rowBytes > ROW_BYTES_MAX) throw kalamError('ROW_TOO_LARGE', { bytes: rowBytes, bytesMax: ROW_BYTES_MAX });
+    this.#rows += 1;
+    this.#bytes += rowBytes + headBytes;
+    if (this.#rows > COMMIT_ROWS_MAX) throw kalamError('COMMIT_TOO_LARGE', { size: `${this.#rows} rows`, max: `${COMMIT_ROWS_MAX} rows` });
+    if (this.#bytes > COMMIT_BYTES_MAX)
+      throw kalamError('COMMIT_TOO_LARGE', { size: `${this.#bytes} bytes`, max: `${COMMIT_BYTES_MAX} bytes` });
+  }
+}
+
+/** A version without what it replaced: a change that held another change would keep the whole history of its row alive. */
+function versionAlone({ key, seq, createdSeq, deleted, cells }: RowVersion): RowVersion {
+  return { key, seq, createdSeq, deleted, cells };
+}

@@ -1,0 +1,72 @@
+import { describe, expect, it } from 'vitest';
+import { LatchTable } from './latch-table.ts';
+
+/** Lets every promise that can go on do so. */
+const settle = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
+function gate(): { promise: Promise<void>; open: () => void } {
+  let open = (): void => undefined;
+  const promise = new Promise<void>((resolve) => {
+    open = resolve;
+  });
+  return { promise, open };
+}
+
+describe('latches', () => {
+  it('a table is held while the work runs and free afterwards, also when it fails', async () => {
+    const latches = new LatchTable();
+    const work = gate();
+    const held = latches.hold([1, 2], () => work.promise);
+    expect([latches.isHeld(1), latches.isHeld(2), latches.isHeld(3)]).toEqual([true, true, false]);
+    let freed = false;
+    const waiting = latches.free(2).then(() => {
+      freed = true;
+    });
+    await settle();
+    expect(freed).toBe(false);
+    work.open();
+    await held;
+    await waiting;
+    expect(latches.isHeld(1)).toBe(false);
+    await expect(latches.hold([1], () => Promise.reject(new Error('no')))).rejects.toThrow('no');
+    expect(latches.isHeld(1)).toBe(false);
+  });
+
+  it('holders of overlapping tables follow each other', async () => {
+    const latches = new LatchTable();
+    const order: string[] = [];
+    const first = gate();
+    const a = latches.hold([1, 2], async () => {
+      order.push('a begins');
+      await first.promise;
+      order.push('a ends');
+    });
+    const b = latches.hold([2, 3], async () => {
+      order.push('b');
+    });
+    await settle();
+    expect(order).toEqual(['a begins']);
+    first.open();
+    await Promise.all([a, b]);
+    expect(order).toEqual(['a begins', 'a ends', 'b']);
+  });
+
+  it('exclusive works run one after another in the order in which they asked', async () => {
+    const latches = new LatchTable();
+    const order: number[] = [];
+    const first = gate();
+    const works = [0, 1, 2].map((n) =>
+      latches.exclusive(async () => {
+        if (n === 0) await first.promise;
+        order.push(n);
+      }),
+    );
+    const failing = expect(latches.exclusive(() => Promise.reject(new Error('no')))).rejects.toThrow('no');
+    const last = latches.exclusive(async () => {
+      order.push(4);
+    });
+    first.open();
+    await Promise.all([...works, failing, last]);
+    expect(order).toEqual([0, 1, 2, 4]);
+  });
+});

@@ -1,0 +1,357 @@
+import { type Clock, KalamError, kalamError, type SnowflakeSequence, type Timers } from '@kalamdb/protocol';
+import { type CommitLog, type Durability, encodeCommit, type HotStore, type LogEntry } from '@kalamdb/storage';
+import type { ChangeSet } from '../contract.ts';
+import { Overlay } from '../partition/overlay.ts';
+import { RowCache } from '../partition/row-cache.ts';
+import { SnapshotSource } from '../partition/snapshot.ts';
+import { StreamStore } from '../partition/stream-store.ts';
+import { Applier } from './applier.ts';
+import { Draft, type DraftedCommit } from './draft.ts';
+import type { SeqReservation } from './seq-reservation.ts';
+import { Tail } from './tail.ts';
+
+/** Heap bytes of commits that are not in the hot tier; writers wait above it. */
+export const OVERLAY_BYTES_MAX: number = 32 * 1024 * 1024;
+/** Milliseconds a writer waits for the overlay before it fails with WRITES_BUSY. */
+export const OVERLAY_WAIT_MILLIS = 1000;
+/** Commits that one group may hold. */
+export const GROUP_COMMITS_MAX = 4096;
+
+/** What a sequencer is made of. */
+export interface SequencerSources {
+  readonly log: CommitLog;
+  readonly hot: HotStore;
+  readonly sequence: SnowflakeSequence;
+  readonly durability: Durability;
+  readonly clock: Clock;
+  readonly timers: Timers;
+  /** Keeps the last `_seq` of stream commits, which leave no record, below what a restart begins at. */
+  readonly reservation: SeqReservation;
+  /** Heap weight of the ChangeSets kept for exact replay. */
+  readonly tailBytesMax?: number | undefined;
+  /** Heap weight of the decoded rows kept between reads. */
+  readonly rowCacheBytesMax?: number | undefined;
+  /** Something went wrong that no caller waits for. */
+  readonly warn: (text: string, detail: object) => void;
+}
+
+/** How a commit wants to be written. */
+export interface SubmitOptions {
+  /** DDL: alone in its group and synced in both durability modes. */
+  readonly alone?: boolean | undefined;
+}
+
+interface PendingCommit {
+  readonly drafted: DraftedCommit;
+  readonly alone: boolean;
+  readonly settle: (error: KalamError | undefined) => void;
+  readonly done: Promise<KalamError | undefined>;
+}
+
+/**
+ * The one commit order. A turn is one synchronous call: it validates against everything that took its turn before, assigns
+ * `_seq` and joins the current group. Groups are written one at a time; when one is in the log the watermark moves, and
+ * observers and replies follow in commit order. States and invariants: SPEC.md beside this file.
+ */
+export class Sequencer {
+  readonly snapshots: SnapshotSource;
+  readonly streams: StreamStore;
+  readonly rowCache: RowCache;
+  readonly #sources: SequencerSources;
+  readonly #overlay = new Overlay();
+  readonly #tail: Tail;
+  readonly #applier: Applier;
+  readonly #observers = new Set<(change: ChangeSet) => void>();
+  /** Turns that are not durable yet, in order; the first ones may be in the group being written. */
+  #pending: PendingCommit[] = [];
+  /** Durable ChangeSets above the applied point that readers still need, oldest first. */
+  #unapplied: ChangeSet[] = [];
+  #overlayBytes = 0;
+  #watermark: bigint;
+  #writing: Promise<void> | undefined;
+  readonly #spaceWaiters = new Set<() => void>();
+  /** Set when the log may hold a commit that nobody was told of: nothing may follow it there. */
+  #broken: KalamError | undefined;
+  #stopped = false;
+
+  constructor(sources: SequencerSources) {
+    this.#sources = sources;
+    // The sequence begins above every stream commit there was, and so does the watermark: what streams held up to it is lost.
+    this.#watermark = [sources.log.lastSeq, sources.hot.appliedSeq, sources.sequence.last].reduce((a, b) => (a > b ? a : b));
+    this.#tail = new Tail(this.#watermark, sources.tailBytesMax);
+    this.streams = new StreamStore(sources.clock, this.#watermark);
+    this.rowCache = new RowCache(sources.rowCacheBytesMax);
+    this.snapshots = new SnapshotSource({
+      hot: sources.hot,
+      overlay: this.#overlay,
+      streams: this.streams,
+      cache: this.rowCache,
+      watermark: () => this.#watermark,
+    });
+    this.#applier = new Applier({
+      log: sources.log,
+      hot: sources.hot,
+      timers: sources.timers,
+      events: {
+        applied: () => this.#trim(),
+        failed: (error) => sources.warn('the hot tier could not be written; trying again', { error }),
+      },
+    });
+  }
+
+  /** Name of the newest commit that readers see. */
+  get watermark(): bigint {
+    return this.#watermark;
+  }
+
+  /** The commits above `afterSeq` up to the watermark; `undefined` when the tail does not reach back that far. */
+  tail(afterSeq: bigint): readonly ChangeSet[] | undefined {
+    return this.#tail.after(afterSeq);
+  }
+
+  /** Calls `listener` for each commit, in order, when the watermark passes it and before its writer is answered. It must not throw. */
+  observe(listener: (change: ChangeSet) => void): () => void {
+    this.#observers.add(listener);
+    return () => this.#observers.delete(listener);
+  }
+
+  /**
+   * Runs one turn and resolves with its value when what it wrote, and everything it may have seen, is durable and below
+   * the watermark. Rejects with what the turn threw (nothing happened then), with LOG_WRITE_FAILED (nothing happened, try
+   * again), COMMIT_OUTCOME_UNKNOWN, or WRITES_BUSY or SHUTTING_DOWN before the turn ran.
+   */
+  async submit<T>(turn: (draft: Draft) => T, options: SubmitOptions = {}): Promise<T> {
+    // Looked at again in the very turn that writes: of many writers that wait together not all may go on.
+    for (const end = this.#spaceWaitEnd(); this.#isFull(); ) await this.#waitForSpace(end);
+    if (this.#stopped) throw kalamError('SHUTTING_DOWN');
+    const draft = this.#openDraft();
+    let value: T;
+    let drafted: DraftedCommit | undefined;
+    try {
+      value = turn(draft);
+      if (!draft.isEmpty) this.#sources.reservation.extend(draft);
+      drafted = draft.finish();
+    } catch (error) {
+      draft.release();
+      await this.#youngestPending();
+      throw error;
+    }
+    const failure = await (drafted === undefined ? this.#youngestPending() : this.#enqueue(drafted, options.alone ?? false));
+    if (failure !== undefined) throw failure;
+    return value;
+  }
+
+  /** Resolves when everything submitted so far is in the hot tier. */
+  async flush(): Promise<void> {
+    await this.#youngestPending();
+    await this.#applier.flush();
+  }
+
+  /** From now on submits and snapshots are refused with SHUTTING_DOWN; commits that had their turn go on. */
+  stop(): void {
+    this.#stopped = true;
+    this.snapshots.stop();
+    this.#wakeSpaceWaiters();
+  }
+
+  /** Stops, lets pending commits become durable or fail, and applies them. Never rejects. */
+  async close(): Promise<void> {
+    this.stop();
+    await this.#writing;
+    await this.#applier.close();
+  }
+
+  #openDraft(): Draft {
+    const { hot, sequence, clock } = this.#sources;
+    return new Draft({
+      overlay: this.#overlay,
+      hot,
+      streams: this.streams,
+      cache: this.rowCache,
+      watermark: this.#watermark,
+      sequence,
+      nowMicros: BigInt(Math.trunc(clock.now())) * 1000n,
+    });
+  }
+
+  /**
+   * A reply that wrote nothing, or an error, may rest on a commit that is not durable: it waits for the youngest one, and
+   * fails with it.
+   */
+  async #youngestPending(): Promise<KalamError | undefined> {
+    const failure = await this.#pending.at(-1)?.done;
+    if (failure !== undefined) throw failure;
+    return undefined;
+  }
+
+  #enqueue(drafted: DraftedCommit, alone: boolean): Promise<KalamError | undefined> {
+    let settle: PendingCommit['settle'] = () => undefined;
+    const done = new Promise<KalamError | undefined>((resolve) => {
+      settle = resolve;
+    });
+    this.#overlay.add(drafted.change);
+    this.#overlayBytes += drafted.change.bytes;
+    this.#pending.push({ drafted, alone, settle, done });
+    this.#writing ??= this.#writeGroups();
+    return done;
+  }
+
+  async #writeGroups(): Promise<void> {
+    // One hop, so that the turns of requests that arrived together share the first group.
+    await Promise.resolve();
+    while (this.#pending.length > 0) {
+      const group = this.#takeGroup();
+      let entries: readonly LogEntry[];
+      try {
+        entries = toLogEntries(group);
+        if (entries.length > 0) await this.#append(entries, group[0]?.alone === true ? 'sync' : this.#sources.durability);
+      } catch (error) {
+        this.#failPending(error);
+        continue;
+      }
+      this.#publish(group, entries);
+    }
+    this.#writing = undefined;
+  }
+
+  async #append(entries: readonly LogEntry[], durability: Durability): Promise<void> {
+    if (this.#broken !== undefined) throw this.#broken;
+    try {
+      await this.#sources.log.append(entries, durability);
+    } catch (error) {
+      if (error instanceof KalamError) throw error;
+      this.#broken = kalamError('COMMIT_OUTCOME_UNKNOWN', { reason: String(error) }, { cause: error });
+      throw this.#broken;
+    }
+  }
+
+  /** The commits of the next group; they stay in `#pending` until they are published. */
+  #takeGroup(): readonly PendingCommit[] {
+    if (this.#pending[0]?.alone === true) return this.#pending.slice(0, 1);
+    const next = this.#pending.findIndex(({ alone }) => alone);
+    return this.#pending.slice(0, Math.min(next < 0 ? GROUP_COMMITS_MAX : next, GROUP_COMMITS_MAX));
+  }
+
+  #publish(group: readonly PendingCommit[], entries: readonly LogEntry[]): void {
+    this.#pending = this.#pending.slice(group.length);
+    for (const { drafted, settle } of group) {
+      this.#watermark = drafted.change.seq;
+      this.#sources.reservation.observe(drafted.change);
+      this.rowCache.observe(drafted.change);
+      for (const written of drafted.streams) {
+        this.streams.apply(written);
+        // Nobody reads streams through the overlay, and a version that stayed here would outlive its deletion.
+        this.#overlay.removePart(written.part);
+      }
+      if (drafted.durable.length > 0) this.#unapplied.push(drafted.change);
+      else this.#forget(drafted.change);
+      this.#tail.push(drafted.change);
+      this.#notify(drafted.change);
+      settle(undefined);
+    }
+    if (entries.length > 0) this.#applier.push(entries);
+  }
+
+  #notify(change: ChangeSet): void {
+    for (const observer of this.#observers) {
+      try {
+        observer(change);
+      } catch (error) {
+        this.#sources.warn('an observer of commits failed', { seq: String(change.seq), error });
+      }
+    }
+  }
+
+  #forget(change: ChangeSet): void {
+    this.#overlay.remove(change);
+    this.#overlayBytes -= change.bytes;
+  }
+
+  /**
+   * A group failed: it and every turn after it, which may have seen it, leave nothing behind. The log answers only when
+   * none of them can come back.
+   */
+  #failPending(error: unknown): void {
+    const failed = this.#pending;
+    this.#pending = [];
+    const failure = error instanceof KalamError ? error : kalamError('INTERNAL_ERROR', { reason: String(error) }, { cause: error });
+    for (const { drafted, settle } of failed) {
+      this.#forget(drafted.change);
+      settle(failure);
+    }
+    this.#sources.warn('a group of commits could not be written', { commits: failed.length, error });
+    this.#wakeSpaceWaiters();
+  }
+
+  /** Forgets ChangeSets that the hot tier holds and that no open snapshot below them needs. */
+  #trim(): void {
+    const oldest = this.snapshots.oldestAppliedSeq();
+    let count = 0;
+    for (const change of this.#unapplied) {
+      if (change.seq > oldest) break;
+      this.#forget(change);
+      count += 1;
+    }
+    if (count === 0) return;
+    this.#unapplied = this.#unapplied.slice(count);
+    this.#wakeSpaceWaiters();
+  }
+
+  #isFull(): boolean {
+    return this.#overlayBytes >= OVERLAY_BYTES_MAX && !this.#stopped;
+  }
+
+  #spaceWaitEnd(): number {
+    return this.#isFull() ? this.#sources.clock.elapsed() + OVERLAY_WAIT_MILLIS : 0;
+  }
+
+  /** Resolves when there may be space again; throws WRITES_BUSY at `end`. */
+  async #waitForSpace(end: number): Promise<void> {
+    // A snapshot that was closed since the last batch may have been all that was in the way.
+    this.#trim();
+    if (!this.#isFull()) return;
+    const { clock, timers } = this.#sources;
+    const left = end - clock.elapsed();
+    if (left <= 0) {
+      // What the hot tier holds already is kept for readers only, and they must not stop writers.
+      this.snapshots.expireBehind();
+      this.#trim();
+      if (!this.#isFull()) return;
+      throw kalamError('WRITES_BUSY', { millis: OVERLAY_WAIT_MILLIS });
+    }
+    await new Promise<void>((resolve) => {
+      const wake = (): void => {
+        timer.cancel();
+        this.#spaceWaiters.delete(wake);
+        resolve();
+      };
+      const timer = timers.after(left, wake, { keepAlive: true });
+      this.#spaceWaiters.add(wake);
+    });
+  }
+
+  #wakeSpaceWaiters(): void {
+    for (const wake of [...this.#spaceWaiters]) wake();
+  }
+}
+
+/** The log entries of a group; a commit that wrote to streams only keeps its place in the order but has none. */
+function toLogEntries(group: readonly PendingCommit[]): LogEntry[] {
+  const entries: LogEntry[] = [];
+  for (const { drafted } of group) {
+    if (drafted.durable.length === 0) continue;
+    const parts = drafted.durable.map(({ partition, rows }) => ({
+      partition,
+      rows: rows.map(({ change, bytes }) => ({
+        key: change.key,
+        seq: change.seq,
+        createdSeq: change.createdSeq,
+        deleted: change.deleted,
+        bytes,
+        replacedSeq: change.previous?.seq ?? 0n,
+      })),
+    }));
+    entries.push({ seq: drafted.change.seq, payload: encodeCommit({ seq: drafted.change.seq, parts }) });
+  }
+  return entries;
+}

@@ -1,0 +1,43 @@
+import type { KeyRange, RowKey } from '@kalamdb/storage';
+import type { RowVersion } from '../contract.ts';
+import type { PartitionView } from '../partition/partition-view.ts';
+import type { OwnPartition } from './own-writes.ts';
+
+/**
+ * A partition as a transaction sees it: its snapshot with its own writes on top. An own version replaces the snapshot's,
+ * and its provisional `_seq` is above every one of the snapshot.
+ */
+export class OwnView implements PartitionView {
+  readonly #snapshot: PartitionView;
+  readonly #own: OwnPartition;
+
+  constructor(snapshot: PartitionView, own: OwnPartition) {
+    this.#snapshot = snapshot;
+    this.#own = own;
+  }
+
+  get(key: RowKey): RowVersion | undefined {
+    return this.#own.get(key)?.version ?? this.#snapshot.get(key);
+  }
+
+  *scan(range: KeyRange = {}): Iterable<RowVersion> {
+    const own = this.#own.inKeyOrder(range);
+    const reverse = range.reverse === true;
+    let index = 0;
+    for (const row of this.#snapshot.scan(range)) {
+      let next = own[index];
+      while (next !== undefined && (reverse ? next.key > row.key : next.key < row.key)) {
+        yield next;
+        next = own[++index];
+      }
+      if (next?.key !== row.key) yield row;
+    }
+    for (let next = own[index]; next !== undefined; next = own[++index]) yield next;
+  }
+
+  *scanBySeq(afterSeq: bigint): Iterable<RowVersion> {
+    for (const row of this.#snapshot.scanBySeq(afterSeq)) if (!this.#own.has(row.key)) yield row;
+    const own = [...this.#own.values()].map(({ version }) => version).filter(({ seq }) => seq > afterSeq);
+    yield* own.sort((a, b) => (a.seq < b.seq ? -1 : 1));
+  }
+}

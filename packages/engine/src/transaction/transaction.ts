@@ -1,0 +1,285 @@
+import { type Clock, type KalamError, kalamError, type Timer, type Timers } from '@kalamdb/protocol';
+import type { PartitionId, RowKey } from '@kalamdb/storage';
+import type { Table } from '../catalog/table.ts';
+import type { RowVersion } from '../contract.ts';
+import type { PartitionView } from '../partition/partition-view.ts';
+import type { Snapshot } from '../partition/snapshot.ts';
+import type { OpenSource } from '../read/select-steps.ts';
+import { type DraftWrite, ROW_BYTES_MAX } from '../sequencer/draft.ts';
+import type { LatchTable } from '../sequencer/latch-table.ts';
+import type { Sequencer } from '../sequencer/sequencer.ts';
+import type { RowWriter, WriteTarget } from '../write/write-target.ts';
+import { commitWrites, tableChanged } from './commit-writes.ts';
+import { OwnView } from './own-view.ts';
+import { OwnWrites, type UndoMark } from './own-writes.ts';
+
+/** Savepoints that one transaction may hold. */
+export const SAVEPOINTS_MAX = 1000;
+
+/** What bounds a transaction. */
+export interface TransactionLimits {
+  /** Heap bytes of writes that it may hold before COMMIT. */
+  readonly bufferBytesMax: number;
+  /** Milliseconds between two of its statements. */
+  readonly idleMillisMax: number;
+}
+
+/** What transactions work with. */
+export interface TransactionSources {
+  readonly sequencer: Sequencer;
+  readonly latches: LatchTable;
+  readonly clock: Clock;
+  readonly timers: Timers;
+  readonly limits: TransactionLimits;
+  /** Whether this is the newest version of the table. */
+  isCurrent(table: Table): boolean;
+}
+
+/** Who a transaction is and whom it tells that it has ended. */
+export interface TransactionIdentity {
+  /** UUID of version 7. */
+  readonly id: string;
+  /** The request it belongs to. */
+  readonly owner: string;
+  /** Called once, when it lets go of its snapshot and its writes. */
+  readonly ended: () => void;
+}
+
+/** A transaction as `system.transactions` shows it. */
+export interface TransactionFigures {
+  readonly id: string;
+  readonly owner: string;
+  readonly ageMillis: number;
+  readonly idleMillis: number;
+  readonly writeCount: number;
+  readonly writeBytes: number;
+  readonly touchedTables: number;
+  readonly snapshotSeq: bigint;
+}
+
+/** Open, or how it ended. */
+type TransactionState = 'open' | 'committing' | 'committed' | 'rolled-back' | { readonly aborted: KalamError | undefined };
+
+/**
+ * An explicit transaction: reads at the watermark of its BEGIN plus its own writes; COMMIT makes the writes one commit,
+ * unless somebody else has committed one of its rows first. Statements come one at a time. States and invariants: SPEC.md
+ * beside this file.
+ */
+export class Transaction implements WriteTarget {
+  readonly id: string;
+  readonly #identity: TransactionIdentity;
+  readonly #sources: TransactionSources;
+  readonly #snapshot: Snapshot;
+  readonly #writes = new OwnWrites();
+  /** Table id -> the version of the table that its first statement was planned for. */
+  readonly #tables = new Map<number, Table>();
+  /** Newest last; one name may stand several times, the newest counts. */
+  #savepoints: { readonly name: string; readonly mark: UndoMark }[] = [];
+  readonly #beganMillis: number;
+  #usedMillis: number;
+  /** Statements that are reading now. */
+  #openSources = 0;
+  #timer: Timer | undefined;
+  /** Own versions are numbered on from the snapshot, in the order of the statements. */
+  #seq: bigint;
+  #state: TransactionState = 'open';
+
+  constructor(identity: TransactionIdentity, sources: TransactionSources) {
+    this.id = identity.id;
+    this.#identity = identity;
+    this.#sources = sources;
+    this.#beganMillis = sources.clock.elapsed();
+    this.#usedMillis = this.#beganMillis;
+    this.#snapshot = sources.sequencer.snapshots.open();
+    this.#seq = this.#snapshot.seq;
+    this.#watchIdle(sources.limits.idleMillisMax);
+  }
+
+  get isOpen(): boolean {
+    return this.#state === 'open';
+  }
+
+  figures(): TransactionFigures {
+    const now = this.#sources.clock.elapsed();
+    return {
+      id: this.id,
+      owner: this.#identity.owner,
+      ageMillis: now - this.#beganMillis,
+      idleMillis: now - this.#usedMillis,
+      writeCount: this.#writes.rows,
+      writeBytes: this.#writes.bytes,
+      touchedTables: this.#tables.size,
+      snapshotSeq: this.#snapshot.seq,
+    };
+  }
+
+  /** As {@link WriteTarget}; while it is open the transaction is not idle. */
+  open(): OpenSource {
+    this.#use();
+    let isOpen = true;
+    this.#openSources += 1;
+    return {
+      view: (table, partition) => this.#view(table, partition),
+      close: () => {
+        if (!isOpen) return;
+        isOpen = false;
+        this.#openSources -= 1;
+        this.#usedMillis = this.#sources.clock.elapsed();
+      },
+    };
+  }
+
+  /** As {@link WriteTarget}, but what `work` throws aborts the transaction, so that nothing of it is left behind either. */
+  async write<T>(table: Table, work: (writer: RowWriter) => T): Promise<T> {
+    this.#use();
+    const writer: RowWriter = {
+      latest: (of, partition, key) => this.#latest(of, partition, key),
+      put: (of, partition, write) => this.#put(of, partition, write),
+    };
+    try {
+      this.#touch(table);
+      return work(writer);
+    } catch (error) {
+      if (this.isOpen) this.#end({ aborted: undefined });
+      throw error;
+    }
+  }
+
+  /** Marks the present point under a name. */
+  savepoint(name: string): void {
+    this.#use();
+    if (this.#savepoints.length === SAVEPOINTS_MAX) {
+      throw this.#aborted(kalamError('INVALID_OPERATION', { reason: `a transaction holds at most ${SAVEPOINTS_MAX} savepoints` }));
+    }
+    this.#savepoints.push({ name, mark: this.#writes.mark() });
+  }
+
+  /** Takes back what was written since the newest savepoint of that name, which stays; later ones are gone. */
+  rollbackTo(name: string): void {
+    const index = this.#savepointIndex(name);
+    const found = this.#savepoints[index];
+    if (found === undefined) return;
+    this.#writes.undoTo(found.mark);
+    this.#savepoints = this.#savepoints.slice(0, index + 1);
+  }
+
+  /** Forgets the newest savepoint of that name and later ones; what was written since stays. */
+  release(name: string): void {
+    this.#savepoints = this.#savepoints.slice(0, this.#savepointIndex(name));
+    if (this.#savepoints.length === 0) this.#writes.forgetUndo();
+  }
+
+  /**
+   * Writes everything as one commit and resolves when it is durable. Throws CONFLICT or DUPLICATE_KEY when somebody else
+   * was first, and what the sequencer throws; the transaction has ended in any case.
+   */
+  async commit(): Promise<void> {
+    this.#use();
+    const { sequencer, latches } = this.#sources;
+    const changes = this.#writes.changes();
+    const tables = [...this.#tables.values()];
+    const snapshotSeq = this.#snapshot.seq;
+    this.#state = 'committing';
+    // What the turn compares with is known by now: the hot tier need not keep this view while the commit waits.
+    this.#snapshot.close();
+    try {
+      const isCurrent = (table: Table): boolean => this.#sources.isCurrent(table);
+      await commitWrites({ sequencer, latches, isCurrent }, { changes, tables, snapshotSeq });
+      this.#end('committed');
+    } catch (error) {
+      this.#end({ aborted: undefined });
+      throw error;
+    }
+  }
+
+  /** Ends the transaction without a trace. Does nothing when it has ended. */
+  rollback(): void {
+    if (this.isOpen) this.#end('rolled-back');
+  }
+
+  /** Ends the transaction without a trace; later calls fail with the error. Does nothing when it has ended. */
+  abort(error: KalamError): void {
+    if (this.isOpen) this.#end({ aborted: error });
+  }
+
+  /** Every call of a statement begins here: the transaction must be open, and it is not idle. */
+  #use(): void {
+    const { clock, limits } = this.#sources;
+    const now = clock.elapsed();
+    if (this.isOpen && this.#openSources === 0 && now - this.#usedMillis >= limits.idleMillisMax) this.#timeOut();
+    if (typeof this.#state === 'object') throw this.#state.aborted ?? kalamError('TRANSACTION_ABORTED', { id: this.id });
+    if (!this.isOpen) throw kalamError('INTERNAL_ERROR', { reason: `transaction ${this.id} has ended: ${this.#state}` });
+    this.#usedMillis = now;
+  }
+
+  #view(table: Table, partition: PartitionId): PartitionView {
+    this.#touch(table);
+    const view = this.#snapshot.view(table, partition);
+    const own = this.#writes.partition(partition);
+    return own === undefined ? view : new OwnView(view, own);
+  }
+
+  #latest(table: Table, partition: PartitionId, key: RowKey): RowVersion | undefined {
+    return this.#writes.partition(partition)?.get(key)?.version ?? this.#snapshot.view(table, partition).get(key);
+  }
+
+  #put(table: Table, partition: PartitionId, write: DraftWrite): RowVersion {
+    const { bufferBytesMax } = this.#sources.limits;
+    const seq = this.#seq + 1n;
+    const key = write.key ?? table.keyOf(write.cells, seq);
+    const bytes = table.codec.encode(write.cells);
+    if (bytes.byteLength > ROW_BYTES_MAX) throw kalamError('ROW_TOO_LARGE', { bytes: bytes.byteLength, bytesMax: ROW_BYTES_MAX });
+    const own = this.#writes.partition(partition)?.get(key);
+    const base = own === undefined ? this.#snapshot.view(table, partition).get(key) : own.base;
+    const createdSeq = own?.version.createdSeq ?? base?.createdSeq ?? seq;
+    const version: RowVersion = { key, seq, createdSeq, deleted: write.deleted ?? false, cells: write.cells };
+    this.#writes.put({ table, partition, version, base, bytes }, this.#savepoints.length > 0);
+    this.#seq = seq;
+    if (this.#writes.bytes > bufferBytesMax)
+      throw this.#aborted(kalamError('TRANSACTION_TOO_LARGE', { id: this.id, bytesMax: bufferBytesMax }));
+    return version;
+  }
+
+  /** All statements must be about one version of a table: own writes have its columns. */
+  #touch(table: Table): void {
+    const known = this.#tables.get(table.id);
+    if (known === undefined) this.#tables.set(table.id, table);
+    else if (known !== table) throw tableChanged(table);
+  }
+
+  #savepointIndex(name: string): number {
+    this.#use();
+    const index = this.#savepoints.findLastIndex((savepoint) => savepoint.name === name);
+    if (index < 0) throw this.#aborted(kalamError('SAVEPOINT_NOT_FOUND', { name }));
+    return index;
+  }
+
+  /** Ends the transaction with an error, which is given back to be thrown. */
+  #aborted(error: KalamError): KalamError {
+    this.abort(error);
+    return error;
+  }
+
+  #watchIdle(millis: number): void {
+    this.#timer = this.#sources.timers.after(millis, () => {
+      const { clock, limits } = this.#sources;
+      const idle = this.#openSources > 0 ? 0 : clock.elapsed() - this.#usedMillis;
+      const left = limits.idleMillisMax - idle;
+      if (left <= 0) this.#timeOut();
+      else this.#watchIdle(left);
+    });
+  }
+
+  #timeOut(): void {
+    this.abort(kalamError('TRANSACTION_TIMED_OUT', { id: this.id, seconds: this.#sources.limits.idleMillisMax / 1000 }));
+  }
+
+  #end(state: Exclude<TransactionState, 'open' | 'committing'>): void {
+    this.#state = state;
+    this.#timer?.cancel();
+    this.#snapshot.close();
+    this.#writes.clear();
+    this.#savepoints = [];
+    this.#identity.ended();
+  }
+}

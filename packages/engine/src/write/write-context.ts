@@ -1,0 +1,33 @@
+import { kalamError, type Row } from '@kalamdb/protocol';
+import type { EvalContext } from '@kalamdb/sql';
+import type { Grant } from '../access/grant.ts';
+import type { Table } from '../catalog/table.ts';
+import type { QueryRunner } from '../read/query-runner.ts';
+import type { WriteTarget } from './write-target.ts';
+
+/** The plan was bound to a version of the table that is gone; the statement is planned again. */
+export class StalePlan extends Error {
+  constructor() {
+    super('the table has changed since the statement was planned');
+    this.name = 'StalePlan';
+  }
+}
+
+/** What a writing statement works with. */
+export interface WriteContext {
+  readonly target: WriteTarget;
+  readonly grant: Grant;
+  readonly evaluation: EvalContext;
+  /** Runs scans in slices. */
+  readonly queries: Pick<QueryRunner, 'run'>;
+}
+
+/** Throws NOT_NULL for the first NULL in a column that allows none. `rowNumber` is 1-based within the statement. */
+export function checkNotNull(table: Table, cells: Row, rowNumber: number): void {
+  for (let index = 0; index < table.storedColumns.length; index++) {
+    const column = table.storedColumns[index];
+    if (column !== undefined && !column.nullable && cells[index] === null) {
+      throw kalamError('NOT_NULL', { column: column.name, row: rowNumber });
+    }
+  }
+}

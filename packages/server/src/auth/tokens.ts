@@ -1,0 +1,155 @@
+import type { Role } from '@kalamdb/engine';
+import { type Clock, kalamError } from '@kalamdb/protocol';
+import { type CryptoKey, compactVerify, SignJWT } from 'jose';
+
+/** Who makes our own tokens. */
+const ISSUER = 'kalamdb';
+/** How far the clocks of two machines may be apart. */
+const LEEWAY_SECONDS = 60;
+/** A refresh token lives this many times as long as an access token. */
+const REFRESH_LIFE_FACTOR = 7;
+/** Verified signatures that are remembered, so that a request costs a map look-up and not a trip through the crypto pool. */
+const VERIFIED_MAX = 10_000;
+/** Longest token that is looked at. */
+const TOKEN_CHARACTERS_MAX = 8_192;
+
+/** What a token is good for: requests, or only for getting new tokens. */
+export type TokenKind = 'access' | 'refresh';
+
+/** What a valid token of ours says. */
+export interface TokenClaims {
+  readonly userId: string;
+  readonly role: string;
+  /** `undefined` when the token does not say; such a token is good for nothing. */
+  readonly kind: TokenKind | undefined;
+  readonly expiresAtSeconds: number;
+}
+
+/** A token that was made. */
+export interface IssuedToken {
+  readonly text: string;
+  readonly expiresAtSeconds: number;
+}
+
+/** The user a token is made for. */
+export interface TokenSubject {
+  readonly userId: string;
+  readonly role: Role;
+  readonly email: string | undefined;
+}
+
+interface VerifiedClaims {
+  readonly claims: TokenClaims;
+  readonly notBeforeSeconds: number;
+}
+
+/**
+ * Makes and reads the server's tokens: JWT, HS256, with the claims of wire-protocol 2.2. Whether the user still exists
+ * and still has the role is not asked here.
+ */
+export class Tokens {
+  readonly #key: CryptoKey;
+  readonly #clock: Clock;
+  readonly #expirySeconds: number;
+  readonly #verified = new Map<string, VerifiedClaims>();
+
+  private constructor(key: CryptoKey, clock: Clock, expirySeconds: number) {
+    this.#key = key;
+    this.#clock = clock;
+    this.#expirySeconds = expirySeconds;
+  }
+
+  /** Takes the secret; whoever knows it can make tokens. */
+  static async open(options: { readonly secret: Uint8Array; readonly clock: Clock; readonly expiryHours: number }): Promise<Tokens> {
+    const algorithm = { name: 'HMAC', hash: 'SHA-256' };
+    const key = await globalThis.crypto.subtle.importKey('raw', Uint8Array.from(options.secret), algorithm, false, ['sign', 'verify']);
+    return new Tokens(key, options.clock, options.expiryHours * 3600);
+  }
+
+  /** Makes a token for a user as stored now. */
+  async issue(subject: TokenSubject, kind: TokenKind): Promise<IssuedToken> {
+    const issuedAt = this.#now();
+    const expiresAtSeconds = issuedAt + this.#expirySeconds * (kind === 'refresh' ? REFRESH_LIFE_FACTOR : 1);
+    const text = await new SignJWT({ email: subject.email ?? null, role: subject.role, token_type: kind })
+      .setProtectedHeader({ alg: 'HS256', typ: 'JWT' })
+      .setSubject(subject.userId)
+      .setIssuer(ISSUER)
+      .setIssuedAt(issuedAt)
+      .setExpirationTime(expiresAtSeconds)
+      .sign(this.#key);
+    return { text, expiresAtSeconds };
+  }
+
+  /**
+   * Checks signature, issuer and times. Throws TOKEN_EXPIRED for a genuine token whose time is over (clients refresh on
+   * exactly this code) and TOKEN_REFUSED for everything else that is wrong.
+   */
+  async read(text: string): Promise<TokenClaims> {
+    const known = this.#verified.get(text) ?? (await this.#verify(text));
+    const now = this.#now();
+    if (known.claims.expiresAtSeconds <= now - LEEWAY_SECONDS) {
+      this.#verified.delete(text);
+      throw kalamError('TOKEN_EXPIRED');
+    }
+    if (known.notBeforeSeconds > now + LEEWAY_SECONDS) throw kalamError('TOKEN_REFUSED');
+    return known.claims;
+  }
+
+  async #verify(text: string): Promise<VerifiedClaims> {
+    if (text === '' || text.length > TOKEN_CHARACTERS_MAX) throw kalamError('TOKEN_REFUSED');
+    let payload: Uint8Array;
+    try {
+      ({ payload } = await compactVerify(text, this.#key, { algorithms: ['HS256'] }));
+    } catch (cause) {
+      throw kalamError('TOKEN_REFUSED', {}, { cause });
+    }
+    const verified = readClaims(payload);
+    if (this.#verified.size >= VERIFIED_MAX) this.#forgetOldest();
+    this.#verified.set(text, verified);
+    return verified;
+  }
+
+  #forgetOldest(): void {
+    const oldest = this.#verified.keys().next();
+    if (oldest.done !== true) this.#verified.delete(oldest.value);
+  }
+
+  #now(): number {
+    return Math.floor(this.#clock.now() / 1000);
+  }
+}
+
+/** The claims of a payload whose signature was right. */
+function readClaims(payload: Uint8Array): VerifiedClaims {
+  const claims = parseObject(payload);
+  const { sub, iss, exp, nbf, iat, role } = claims;
+  const times = [exp, nbf ?? 0, iat ?? 0];
+  if (iss !== ISSUER || typeof sub !== 'string' || sub === '' || typeof role !== 'string') throw kalamError('TOKEN_REFUSED');
+  if (!times.every((time): time is number => typeof time === 'number' && Number.isFinite(time))) throw kalamError('TOKEN_REFUSED');
+  const [expiresAtSeconds = 0, ...starts] = times;
+  const kind = claims['token_type'];
+  return {
+    claims: { userId: sub, role, kind: kind === 'access' || kind === 'refresh' ? kind : undefined, expiresAtSeconds },
+    notBeforeSeconds: Math.max(...starts),
+  };
+}
+
+interface RawClaims {
+  readonly sub?: unknown;
+  readonly iss?: unknown;
+  readonly exp?: unknown;
+  readonly nbf?: unknown;
+  readonly iat?: unknown;
+  readonly role?: unknown;
+  readonly token_type?: unknown;
+}
+
+function parseObject(payload: Uint8Array): RawClaims {
+  try {
+    const value: unknown = JSON.parse(Buffer.from(payload).toString('utf8'));
+    if (typeof value === 'object' && value !== null) return value;
+  } catch (cause) {
+    throw kalamError('TOKEN_REFUSED', {}, { cause });
+  }
+  throw kalamError('TOKEN_REFUSED');
+}

@@ -1,0 +1,90 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { runCommandLine, type Terminal } from './command-line.ts';
+
+let folder: string;
+let stop: () => void;
+let output: string;
+let ready: Promise<void>;
+let terminal: Terminal;
+
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'kalamdb-server-'));
+  output = '';
+  ready = new Promise((resolve) => {
+    terminal = {
+      environment: { KALAMDB_SERVER_PORT: '0', KALAMDB_DATA_DIR: join(folder, 'data'), KALAMDB_LOG_LEVEL: 'silent' },
+      out(text) {
+        output += text;
+      },
+      err(text) {
+        output += text;
+      },
+      onStop(callback) {
+        stop = callback;
+        resolve();
+      },
+      exit: (code) => {
+        throw new Error(`exit ${code}`);
+      },
+    };
+  });
+});
+
+afterEach(() => rm(folder, { recursive: true }));
+
+describe('the command line', () => {
+  test('starts, says what to do next, and ends with 0 when it is told to', async () => {
+    const ended = runCommandLine([], terminal);
+    await ready;
+    expect(output).toMatch(/URL {9}http:\/\/127\.0\.0\.1:\d+/);
+    expect(output).toContain(join(folder, 'data'));
+    expect(output).toContain('Durability  sync');
+    expect(output).toMatch(/curl -X POST http:\/\/127\.0\.0\.1:\d+\/v1\/api\/auth\/setup/);
+    stop();
+    expect(await ended).toBe(0);
+    expect(output).toContain('Stopped.');
+  });
+
+  test('a second server on the same directory is refused with a clear text', async () => {
+    const first = runCommandLine([], terminal);
+    await ready;
+    expect(await runCommandLine([], terminal)).toBe(1);
+    expect(output).toContain('is in use by another server');
+    expect(output).not.toContain('at ');
+    stop();
+    expect(await first).toBe(0);
+  });
+
+  test('flags and --set win over the environment; unknown keys of the file are said', async () => {
+    const file = join(folder, 'my.toml');
+    await writeFile(file, '[server]\nprot = 1\n[auth]\nroot_password = "root-password-1"\n');
+    const ended = runCommandLine([file, '--durability', 'relaxed', '--set', 'auth.bcrypt_cost=4'], terminal);
+    await ready;
+    expect(output).toContain("did you mean 'server.port'?");
+    expect(output).toContain('Durability  relaxed');
+    expect(output).toContain('/v1/api/auth/login');
+    expect(output).not.toContain('root-password-1');
+    stop();
+    await ended;
+  });
+
+  test.each([
+    [['--port', 'x'], 'server.port (from the command line) must be an integer from 0 to 65535'],
+    [['--bogus'], "unknown option '--bogus'"],
+    [['--set', 'server.prot=1'], "did you mean 'server.port'?"],
+    [['no-such-file.toml'], 'no-such-file.toml cannot be read (ENOENT)'],
+  ])('%s is refused with 1 and one clear text', async (args, text) => {
+    expect(await runCommandLine(args, terminal)).toBe(1);
+    expect(output).toContain(text);
+    expect(output).not.toMatch(/^\s+at /m);
+  });
+
+  test('help names the settings and their environment', async () => {
+    expect(await runCommandLine(['--help'], terminal)).toBe(0);
+    expect(output).toContain('--data <directory>');
+    expect(output).toContain('KALAMDB_DATA_DIR');
+  });
+});

@@ -1,0 +1,27 @@
+import type { StatementResult } from '@kalamdb/engine';
+
+const SUMMARIES = [
+  ['insert', 'Inserted'],
+  ['update', 'Updated'],
+  ['delete', 'Deleted'],
+] as const;
+
+/**
+ * The results of a batch as the wire shows them (wire-protocol 3.9): DML results leave their place; after all others
+ * come up to three summaries, inserted, updated, deleted, each only when its total is not 0. A single statement is left
+ * as it is.
+ */
+export function foldBatch(results: readonly StatementResult[], caller: string): readonly StatementResult[] {
+  if (results.length < 2) return results;
+  const totals = { insert: 0, update: 0, delete: 0 };
+  const others: StatementResult[] = [];
+  for (const result of results) {
+    if (result.kind === 'message' && result.dml !== undefined) totals[result.dml] += result.rowCount;
+    else others.push(result);
+  }
+  for (const [dml, verb] of SUMMARIES) {
+    const rowCount = totals[dml];
+    if (rowCount > 0) others.push({ kind: 'message', message: `${verb} ${rowCount} row(s)`, rowCount, dml, asUser: caller });
+  }
+  return others;
+}

@@ -1,0 +1,96 @@
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { gunzipSync } from 'node:zlib';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { WebSocket, WebSocketServer } from 'ws';
+import { pack, plainFrame } from './encoded-frame.ts';
+import { Outbox } from './outbox.ts';
+
+const BYTES_MAX = 65_536;
+
+let server: Server;
+let client: WebSocket;
+let outbox: Outbox;
+let events: string[];
+let onDrained: () => void;
+
+beforeEach(async () => {
+  events = [];
+  onDrained = () => {};
+  server = createServer();
+  const acceptor = new WebSocketServer({ noServer: true });
+  const opened = new Promise<void>((resolve) => {
+    server.on('upgrade', (request, socket: Duplex, head) => {
+      acceptor.handleUpgrade(request, socket, head, (webSocket) => {
+        outbox = new Outbox({
+          webSocket,
+          socket,
+          bytesMax: BYTES_MAX,
+          onFull: () => events.push('full'),
+          onDrained: () => {
+            events.push('drained');
+            onDrained();
+          },
+        });
+        resolve();
+      });
+    });
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  client = new WebSocket(`ws://127.0.0.1:${(server.address() as AddressInfo).port}`, { perMessageDeflate: false });
+  await Promise.all([opened, new Promise((resolve) => client.once('open', resolve))]);
+});
+
+afterEach(() => {
+  client.terminate();
+  server.closeAllConnections();
+  server.close();
+});
+
+function frames(count: number): Promise<readonly string[]> {
+  const received: string[] = [];
+  return new Promise((resolve) => {
+    client.on('message', (data: Buffer, isBinary: boolean) => {
+      received.push((isBinary ? gunzipSync(data) : data).toString('utf8'));
+      if (received.length === count) resolve(received);
+    });
+  });
+}
+
+describe('outbox', () => {
+  test('keeps the order of frames, however long their compression takes', async () => {
+    const texts = Array.from({ length: 60 }, (_unused, i) => `${i}:${'lorem ipsum '.repeat(i % 5 === 0 ? 20_000 : i)}`);
+    const arriving = frames(texts.length);
+    for (const text of texts) outbox.put(pack(plainFrame(text), true));
+    expect(await arriving).toEqual(texts);
+    expect(outbox.bytes).toBe(0);
+  });
+
+  test('says once that a client is too slow, and again when it has caught up; nothing is lost', async () => {
+    client.pause();
+    const texts = Array.from({ length: 400 }, (_unused, i) => `${i}:${'x'.repeat(30_000)}`);
+    for (const text of texts) outbox.put(plainFrame(text));
+    outbox.put(plainFrame('after'));
+    expect(events).toEqual(['full']);
+    expect(outbox.bytes).toBeGreaterThan(BYTES_MAX);
+    const drained = new Promise<void>((resolve) => {
+      onDrained = resolve;
+    });
+    const arriving = frames(texts.length + 1);
+    client.resume();
+    expect(await arriving).toEqual([...texts, 'after']);
+    await drained;
+    expect(events).toEqual(['full', 'drained']);
+  });
+});
+
+describe('compression of frames', () => {
+  test('starts at 512 bytes, and only where it helps', () => {
+    const random = Buffer.from(globalThis.crypto.getRandomValues(new Uint8Array(600))).toString('latin1');
+    expect(pack(plainFrame('x'.repeat(511)), true)).toMatchObject({ binary: false });
+    expect(pack(plainFrame('x'.repeat(512)), true)).toMatchObject({ binary: true });
+    expect(pack(plainFrame('x'.repeat(512)), false)).toMatchObject({ binary: false });
+    expect(pack({ data: Buffer.from(random, 'latin1'), binary: false }, true)).toMatchObject({ binary: false });
+  });
+});

@@ -1,0 +1,34 @@
+import { checkText } from '../lexer/position.ts';
+import { Scanner } from '../lexer/scanner.ts';
+
+/** One statement of a batch. */
+export interface SqlPiece {
+  /** Without white space and comments at its ends, and without the `;`. */
+  readonly text: string;
+  /** Where it starts in the batch, in UTF-16 units. */
+  readonly offset: number;
+}
+
+/**
+ * Cuts a batch at every `;` that is not in a text, a quoted name or a comment. Pieces without a token are left out, so the result may
+ * be empty. Throws UNTERMINATED_STRING, UNTERMINATED_COMMENT, and SYNTAX_ERROR for characters that no statement may contain.
+ */
+export function splitStatements(sql: string): readonly SqlPiece[] {
+  checkText(sql);
+  const pieces: SqlPiece[] = [];
+  const scanner = new Scanner(sql);
+  let start = -1;
+  let end = 0;
+  for (;;) {
+    const kind = scanner.next();
+    const separator = kind === 'symbol' && scanner.end === scanner.start + 1 && sql.charCodeAt(scanner.start) === 59;
+    if (kind === 'end' || separator) {
+      if (start !== -1) pieces.push({ text: sql.slice(start, end), offset: start });
+      if (kind === 'end') return pieces;
+      start = -1;
+    } else {
+      if (start === -1) start = scanner.start;
+      end = scanner.end;
+    }
+  }
+}

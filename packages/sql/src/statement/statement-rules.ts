@@ -1,0 +1,207 @@
+import type { StatementKind } from './ast.ts';
+
+/** How one statement is recognised: its leading words; `*` stands for any one token. */
+export interface StatementRule {
+  readonly words: readonly string[];
+  readonly name: string;
+  readonly kind: StatementKind;
+  readonly adminFor: string | undefined;
+  /** The statement is known and refused with this text. */
+  readonly refuse: string | undefined;
+}
+
+interface RuleOptions {
+  readonly kind?: StatementKind;
+  readonly adminFor?: string;
+  readonly refuse?: string;
+  readonly name?: string;
+}
+
+function rule(words: string, options: RuleOptions = {}): StatementRule {
+  return {
+    words: words.toLowerCase().split(' '),
+    name: options.name ?? words.replace(' *', ''),
+    kind: options.kind ?? 'not-implemented',
+    adminFor: options.adminFor,
+    refuse: options.refuse,
+  };
+}
+
+const TABLE_KINDS = ['', 'USER ', 'SHARED ', 'STREAM '] as const;
+const CLI_ONLY =
+  'CLUSTER LIST is a CLI-only command. Use \\cluster list in kalam, or query system.cluster and system.cluster_groups directly.';
+const NO_MATERIALIZED = 'Invalid CREATE VIEW statement: MATERIALIZED VIEWS are not supported yet';
+
+function queryRules(): StatementRule[] {
+  const select = { kind: 'select', name: 'SELECT' } as const;
+  return [
+    rule('SELECT', select),
+    rule('WITH', select),
+    rule('VALUES', select),
+    rule('TABLE', select),
+    rule('(', select),
+    rule('INSERT OVERWRITE'),
+    rule('INSERT', { kind: 'insert' }),
+    rule('UPDATE', { kind: 'update' }),
+    rule('DELETE', { kind: 'delete' }),
+    rule('EXPLAIN', { adminFor: 'EXPLAIN commands' }),
+  ];
+}
+
+function namespaceRules(): StatementRule[] {
+  const adminFor = 'namespace operations';
+  return [
+    rule('CREATE NAMESPACE', { kind: 'create-namespace', adminFor }),
+    rule('ALTER NAMESPACE', { adminFor }),
+    rule('DROP NAMESPACE', { kind: 'drop-namespace', adminFor }),
+    rule('USE', { kind: 'use-namespace' }),
+    rule('SET NAMESPACE', { kind: 'use-namespace' }),
+    rule('SET', { adminFor: 'SET commands' }),
+  ];
+}
+
+function tableRules(): StatementRule[] {
+  const rules: StatementRule[] = [];
+  for (const kind of TABLE_KINDS) {
+    rules.push(
+      rule(`CREATE ${kind}TABLE`, { kind: 'create-table', name: 'CREATE TABLE' }),
+      rule(`ALTER ${kind}TABLE`, { name: 'ALTER TABLE' }),
+      rule(`DROP ${kind}TABLE`, { kind: 'drop-table', name: 'DROP TABLE' }),
+    );
+  }
+  for (const view of ['', 'OR REPLACE ', 'TEMP ', 'TEMPORARY ', 'OR REPLACE TEMP ', 'OR REPLACE TEMPORARY ']) {
+    rules.push(rule(`CREATE ${view}VIEW`, { name: 'CREATE VIEW' }));
+  }
+  rules.push(
+    rule('CREATE MATERIALIZED VIEW', { refuse: NO_MATERIALIZED }),
+    rule('CREATE OR REPLACE MATERIALIZED VIEW', { refuse: NO_MATERIALIZED }),
+  );
+  return rules;
+}
+
+function showRules(): StatementRule[] {
+  return [
+    rule('SHOW NAMESPACES', { kind: 'show-namespaces' }),
+    rule('SHOW TABLES', { kind: 'show-tables' }),
+    rule('SHOW STATS FOR TABLE', { name: 'SHOW STATS' }),
+    rule('SHOW TABLE STATS', { name: 'SHOW STATS' }),
+    rule('SHOW STATS', { refuse: 'Expected SHOW STATS FOR TABLE statement' }),
+    rule('SHOW STORAGES'),
+    rule('SHOW MANIFEST'),
+    rule('SHOW EXPORT'),
+    rule('SHOW BACKUP', { adminFor: 'backup operations' }),
+    rule('SHOW BACKUPS', { adminFor: 'backup operations', name: 'SHOW BACKUP' }),
+    rule('SHOW COLUMNS', { adminFor: 'SHOW COLUMNS' }),
+    rule('SHOW ALL', { adminFor: 'SHOW ALL' }),
+    rule('DESCRIBE TABLE *', { kind: 'describe-table', name: 'DESCRIBE TABLE' }),
+    rule('DESC TABLE *', { kind: 'describe-table', name: 'DESCRIBE TABLE' }),
+    rule('DESCRIBE *', { adminFor: 'DESCRIBE' }),
+    rule('DESC *', { adminFor: 'DESC', name: 'DESCRIBE' }),
+  ];
+}
+
+function storageRules(): StatementRule[] {
+  const adminFor = 'storage operations';
+  return [
+    rule('CREATE STORAGE', { adminFor }),
+    rule('ALTER STORAGE', { adminFor }),
+    rule('DROP STORAGE', { adminFor }),
+    rule('STORAGE CHECK', { adminFor }),
+    rule('STORAGE FLUSH TABLE'),
+    rule('STORAGE FLUSH ALL'),
+    rule('STORAGE COMPACT TABLE'),
+    rule('STORAGE COMPACT ALL'),
+    rule('BACKUP DATABASE', { adminFor: 'backup operations' }),
+    rule('RESTORE DATABASE', { adminFor: 'restore operations' }),
+    rule('EXPORT USER DATA'),
+  ];
+}
+
+function topicRules(): StatementRule[] {
+  const adminFor = 'topic management';
+  return [
+    rule('CREATE TOPIC', { adminFor }),
+    rule('ALTER TOPIC', { adminFor }),
+    rule('DROP TOPIC', { adminFor }),
+    rule('CLEAR TOPIC', { adminFor }),
+    rule('CONSUME FROM'),
+    rule('ACK *', { name: 'ACK' }),
+  ];
+}
+
+function sessionRules(): StatementRule[] {
+  return [
+    rule('CREATE USER *', { kind: 'create-user', adminFor: 'user management', name: 'CREATE USER' }),
+    rule('ALTER USER *', { name: 'ALTER USER' }),
+    rule('DROP USER *', { kind: 'drop-user', adminFor: 'user management', name: 'DROP USER' }),
+    rule('EXECUTE AS USER', { kind: 'execute-as-user' }),
+    rule('SUBSCRIBE TO', { name: 'SUBSCRIBE' }),
+    rule('SUBSCRIBE SELECT', { name: 'SUBSCRIBE' }),
+    rule('KILL JOB', { adminFor: 'job management' }),
+    rule('KILL LIVE QUERY'),
+  ];
+}
+
+function transactionRules(): StatementRule[] {
+  const rollbackTo = { kind: 'rollback-to-savepoint', name: 'ROLLBACK TO SAVEPOINT' } as const;
+  return [
+    rule('BEGIN', { kind: 'begin' }),
+    rule('START TRANSACTION', { kind: 'begin', name: 'BEGIN' }),
+    rule('COMMIT', { kind: 'commit' }),
+    rule('ROLLBACK TO', rollbackTo),
+    rule('ROLLBACK WORK TO', rollbackTo),
+    rule('ROLLBACK TRANSACTION TO', rollbackTo),
+    rule('ROLLBACK', { kind: 'rollback' }),
+    rule('SAVEPOINT', { kind: 'savepoint' }),
+    rule('RELEASE', { kind: 'release-savepoint', name: 'RELEASE SAVEPOINT' }),
+  ];
+}
+
+function clusterRules(): StatementRule[] {
+  const adminFor = 'cluster operations';
+  const names = ['SNAPSHOT', 'PURGE', 'TRIGGER', 'TRANSFER', 'REBALANCE', 'STEPDOWN', 'STEP', 'CLEAR', 'JOIN', 'LEAVE'];
+  return [
+    ...['LIST', 'STATUS', 'LS'].map((word) => rule(`CLUSTER ${word}`, { refuse: CLI_ONLY })),
+    ...names.map((word) => rule(`CLUSTER ${word}`, { adminFor, name: 'CLUSTER' })),
+  ];
+}
+
+/** The rules for one first word. */
+export interface RuleSet {
+  /** The first that matches counts. */
+  readonly rules: readonly StatementRule[];
+  /** Words of the longest rule. */
+  readonly wordsMax: number;
+}
+
+function byFirstWord(rules: readonly StatementRule[]): ReadonlyMap<string, RuleSet> {
+  const map = new Map<string, RuleSet>();
+  for (const entry of rules) {
+    const first = entry.words[0] ?? '';
+    const before = map.get(first);
+    map.set(first, { rules: [...(before?.rules ?? []), entry], wordsMax: Math.max(before?.wordsMax ?? 0, entry.words.length) });
+  }
+  return map;
+}
+
+/** Every statement of the dialect by its first word, lower case. */
+export const STATEMENT_RULES: ReadonlyMap<string, RuleSet> = byFirstWord([
+  ...queryRules(),
+  ...namespaceRules(),
+  ...tableRules(),
+  ...showRules(),
+  ...storageRules(),
+  ...topicRules(),
+  ...sessionRules(),
+  ...transactionRules(),
+  ...clusterRules(),
+]);
+
+/** First words of statements that SQL has and the dialect has not. */
+export const UNSUPPORTED_WORDS: ReadonlySet<string> = new Set(
+  (
+    'abort analyze analyse attach call checkpoint close cluster comment copy deallocate declare detach discard do end fetch grant import ' +
+    'install listen load lock merge move notify pragma prepare reassign refresh reindex reset revoke security truncate ' +
+    'unlisten vacuum optimize rename kill'
+  ).split(' '),
+);

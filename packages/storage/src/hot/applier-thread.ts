@@ -1,0 +1,126 @@
+import { Worker } from 'node:worker_threads';
+import { ERRORS, type ErrorCode, KalamError, kalamError } from '@kalamdb/protocol';
+import type { ApplierAnswer, ApplierCall, ApplierStart } from './applier-messages.ts';
+
+/** Calls that wait for the thread. The sequencer sends one batch at a time, so this is never reached by it. */
+export const pendingCallsMax: number = 256;
+/** Times that a thread which died is replaced before the store gives up; an answered call sets the count back. */
+export const restartsMax: number = 3;
+
+/** The compiled module, from `src/hot` and from `dist/hot` alike: a thread cannot load TypeScript. */
+export const applierModule: URL = new URL('../../dist/hot/applier-worker.js', import.meta.url);
+
+/** What a call that succeeded came to. */
+export interface ApplierResult {
+  readonly appliedSeq: bigint;
+  /** Of a purge: whether rows are left. */
+  readonly left: boolean;
+}
+
+interface Pending {
+  readonly resolve: (result: ApplierResult) => void;
+  readonly reject: (error: Error) => void;
+}
+
+const isErrorCode = (code: string): code is ErrorCode => Object.hasOwn(ERRORS, code);
+
+/**
+ * The applier's thread seen from the main thread. If it dies, the calls it had not answered are rejected with INTERNAL_ERROR (each of
+ * them may or may not have happened; sending a batch again is safe) and a new one is started; after {@link restartsMax}
+ * deaths in a row every call is rejected.
+ */
+export class ApplierThread {
+  readonly #start: ApplierStart;
+  readonly #module: URL;
+  readonly #pending: Pending[] = [];
+  #worker: Worker | undefined;
+  #deaths = 0;
+  #closing = false;
+  #broken = false;
+
+  private constructor(start: ApplierStart, module: URL) {
+    this.#start = start;
+    this.#module = module;
+  }
+
+  /** Starts the thread; resolves when it has opened the store and throws what kept it from that. */
+  static async start(start: ApplierStart, module: URL): Promise<ApplierThread> {
+    const thread = new ApplierThread(start, module);
+    await thread.#launch();
+    return thread;
+  }
+
+  /** Whether the thread has ended because LMDB refuses everything: a new one is of use once this thread's handle has been closed too. */
+  get broken(): boolean {
+    return this.#broken;
+  }
+
+  /** Carries out a call behind all earlier ones. */
+  call(call: ApplierCall, transfer: readonly ArrayBuffer[] = []): Promise<ApplierResult> {
+    const worker = this.#worker;
+    if (worker === undefined || this.#closing) {
+      return Promise.reject(kalamError('INTERNAL_ERROR', { reason: this.#closing ? 'the hot store is closed' : 'the applier has failed' }));
+    }
+    if (this.#pending.length >= pendingCallsMax)
+      return Promise.reject(kalamError('INTERNAL_ERROR', { reason: 'too many calls wait for the applier' }));
+    if (call.kind === 'close') this.#closing = true;
+    return new Promise((resolve, reject) => {
+      this.#pending.push({ resolve, reject });
+      worker.postMessage(call, transfer);
+    });
+  }
+
+  /** Ends the thread after the calls made so far. */
+  async close(): Promise<void> {
+    const worker = this.#worker;
+    if (worker === undefined || this.#closing) return;
+    const ended = new Promise<void>((resolve) => worker.once('exit', () => resolve()));
+    await this.call({ kind: 'close' });
+    await ended;
+  }
+
+  #launch(): Promise<void> {
+    const worker = new Worker(this.#module, { workerData: this.#start });
+    this.#worker = worker;
+    return new Promise((resolve, reject) => {
+      let cause: unknown;
+      worker.on('message', (answer: ApplierAnswer) => {
+        if (answer.kind === 'ready') resolve();
+        else this.#answered(answer);
+      });
+      worker.on('error', (error) => {
+        cause = error;
+      });
+      worker.on('exit', () => {
+        reject(cause);
+        this.#died(worker, cause);
+      });
+    });
+  }
+
+  #answered(answer: Exclude<ApplierAnswer, { kind: 'ready' }>): void {
+    const pending = this.#pending.shift();
+    this.#deaths = 0;
+    if (answer.kind === 'failed' && answer.broken) {
+      this.#broken = true;
+      this.#worker = undefined;
+      for (const { reject } of this.#pending.splice(0))
+        reject(kalamError('INTERNAL_ERROR', { reason: 'the applier ended before it answered' }));
+    }
+    if (answer.kind === 'done') pending?.resolve(answer);
+    else if (isErrorCode(answer.code)) pending?.reject(new KalamError(answer.code, answer.message));
+    else pending?.reject(kalamError('INTERNAL_ERROR', { reason: answer.message }));
+  }
+
+  #died(worker: Worker, cause: unknown): void {
+    if (this.#worker !== worker) return;
+    this.#worker = undefined;
+    const waiting = this.#pending.splice(0);
+    if (!this.#closing && this.#deaths < restartsMax) {
+      this.#deaths += 1;
+      // A thread that cannot start dies in its turn and is counted there.
+      this.#launch().catch(() => undefined);
+    }
+    for (const { reject } of waiting) reject(kalamError('INTERNAL_ERROR', { reason: 'the applier ended before it answered' }, { cause }));
+  }
+}

@@ -1,0 +1,70 @@
+/**
+ * The applier's thread. It owns its handle on LMDB and is the only writer of the hot tier.
+ */
+import { Buffer } from 'node:buffer';
+import { parentPort, workerData } from 'node:worker_threads';
+import { KalamError, kalamError } from '@kalamdb/protocol';
+import { ABORT } from 'lmdb';
+import { Applier } from './applier.ts';
+import type { ApplierAnswer, ApplierCall, ApplierStart } from './applier-messages.ts';
+import { openTables, readState } from './lmdb-tables.ts';
+
+const DISK_FULL = /No space left|File too large/;
+
+const port = parentPort;
+if (port === null) throw kalamError('INTERNAL_ERROR', { reason: 'the applier was not started as a thread' });
+
+const { path, mapBytes, incarnation } = workerData as ApplierStart;
+const tables = openTables(path, mapBytes);
+const applier = new Applier(tables, incarnation);
+const answer = (message: ApplierAnswer): void => port.postMessage(message);
+
+const carryOut = (call: Exclude<ApplierCall, { kind: 'close' }>): boolean => {
+  if (call.kind === 'purge') return applier.purge(call.tableId, call.rowsMax);
+  const { buffer, byteOffset, byteLength } = call.entries;
+  applier.apply(Buffer.from(buffer, byteOffset, byteLength));
+  return false;
+};
+
+/** Failures in a row. */
+let failures = 0;
+
+/**
+ * After some failures of the disk LMDB refuses every transaction (MDB_PANIC), or fails again though the disk works. A full disk is none
+ * of these: it is waited for.
+ */
+const isBroken = (error: unknown): boolean => {
+  failures += 1;
+  if (failures > 1 && !DISK_FULL.test(String(error))) return true;
+  try {
+    tables.root.transactionSync(() => ABORT);
+    tables.root.resetReadTxn();
+    readState(tables);
+    return false;
+  } catch {
+    return true;
+  }
+};
+
+const handle = async (call: ApplierCall): Promise<void> => {
+  try {
+    if (call.kind === 'close') {
+      await tables.root.close();
+      answer({ kind: 'done', appliedSeq: applier.appliedSeq, left: false });
+      port.close();
+      return;
+    }
+    const left = carryOut(call);
+    failures = 0;
+    answer({ kind: 'done', appliedSeq: applier.appliedSeq, left });
+  } catch (error) {
+    const code = error instanceof KalamError ? error.code : 'INTERNAL_ERROR';
+    const broken = call.kind !== 'close' && !(error instanceof KalamError) && isBroken(error);
+    if (broken) await tables.root.close();
+    answer({ kind: 'failed', code, message: error instanceof Error ? error.message : String(error), broken });
+    if (broken) port.close();
+  }
+};
+
+port.on('message', (call: ApplierCall) => void handle(call));
+answer({ kind: 'ready' });

@@ -1,0 +1,152 @@
+import { Buffer } from 'node:buffer';
+import { join } from 'node:path';
+import { type Random, systemRandom, systemTimers, type Timers } from '@kalamdb/protocol';
+import type { HotSnapshot, HotStore, LogEntry } from '../contract.ts';
+import { systemFiles } from '../files/file-system.ts';
+import { type ApplierCall, packEntries } from './applier-messages.ts';
+import { type ApplierResult, ApplierThread, applierModule } from './applier-thread.ts';
+import { LmdbSnapshot } from './lmdb-snapshot.ts';
+import { type LmdbTables, mapBytesDefault, openTables, readState } from './lmdb-tables.ts';
+import { ReadTransactions } from './read-transactions.ts';
+import { checkedAtOpenBytesMax, checkStoreFile } from './store-check.ts';
+
+/** Options of {@link openLmdbStore}. */
+export interface LmdbStoreOptions {
+  /** The hot tier's folder; made if it is not there. */
+  readonly path: string;
+  /** Address space for the map, {@link mapBytesDefault} unless given. */
+  readonly mapBytes?: number | undefined;
+  /** For the incarnation of a new store. */
+  readonly random?: Random | undefined;
+  /** For the age of views that the store has moved on from. */
+  readonly timers?: Timers | undefined;
+  /** The module that the applier's thread runs; another one only in tests that make the thread die. */
+  readonly applier?: URL | undefined;
+}
+
+/** The hot store on LMDB. */
+export interface LmdbStore extends HotStore {
+  /** 16 random bytes as hex, made with the store. A new log takes it over (`openFileLog`), so that the two know each other again. */
+  readonly incarnation: string;
+  /** Read transactions that are open in this thread. */
+  readonly liveTransactions: number;
+}
+
+class ThreadedLmdbStore implements LmdbStore {
+  readonly incarnation: string;
+  readonly #timers: Timers;
+  readonly #startThread: () => Promise<ApplierThread>;
+  readonly #openTables: () => LmdbTables;
+  #tables: LmdbTables;
+  #thread: ApplierThread;
+  #transactions: ReadTransactions;
+  #appliedSeq: bigint;
+  #repair: Promise<void> | undefined;
+
+  constructor(parts: StoreParts) {
+    const { tables } = parts;
+    const state = readState(tables);
+    this.#timers = parts.timers;
+    this.#startThread = parts.startThread;
+    this.#openTables = parts.openTables;
+    this.#tables = tables;
+    this.#thread = parts.thread;
+    this.#transactions = new ReadTransactions(tables, parts.timers);
+    this.#appliedSeq = state?.appliedSeq ?? 0n;
+    this.incarnation = state?.incarnation ?? '';
+  }
+
+  get appliedSeq(): bigint {
+    return this.#appliedSeq;
+  }
+
+  get liveTransactions(): number {
+    return this.#transactions.liveCount;
+  }
+
+  snapshot(): HotSnapshot {
+    return new LmdbSnapshot(this.#tables, this.#transactions.current());
+  }
+
+  async apply(entries: readonly LogEntry[]): Promise<void> {
+    const packed = packEntries(entries);
+    const { appliedSeq } = await this.#call({ kind: 'apply', entries: packed }, [packed.buffer]);
+    this.#transactions.moveOn();
+    this.#appliedSeq = appliedSeq;
+  }
+
+  async purge(tableId: number, rowsMax: number): Promise<boolean> {
+    const { left } = await this.#call({ kind: 'purge', tableId, rowsMax });
+    this.#transactions.moveOn();
+    return left;
+  }
+
+  async close(): Promise<void> {
+    // What could not be repaired was answered to the call that found it.
+    await this.#repair?.catch(() => undefined);
+    this.#transactions.close();
+    await this.#thread.close();
+    await this.#tables.root.close();
+  }
+
+  async #call(call: ApplierCall, transfer: readonly ArrayBuffer[] = []): Promise<ApplierResult> {
+    if (this.#thread.broken) await this.#repaired();
+    try {
+      return await this.#thread.call(call, transfer);
+    } catch (error) {
+      if (this.#thread.broken) await this.#repaired();
+      throw error;
+    }
+  }
+
+  #repaired(): Promise<void> {
+    this.#repair ??= this.#reopen().finally(() => {
+      this.#repair = undefined;
+    });
+    return this.#repair;
+  }
+
+  /** Opens LMDB anew. Views end with SNAPSHOT_TOO_OLD; new ones can be taken at once. */
+  async #reopen(): Promise<void> {
+    this.#transactions.end();
+    const closed = this.#tables.root.close();
+    this.#tables = this.#openTables();
+    this.#transactions = new ReadTransactions(this.#tables, this.#timers);
+    await closed;
+    this.#thread = await this.#startThread();
+    this.#transactions.moveOn();
+    this.#appliedSeq = readState(this.#tables)?.appliedSeq ?? 0n;
+  }
+}
+
+/** What a {@link ThreadedLmdbStore} is made of, and how it gets new ones. */
+interface StoreParts {
+  readonly tables: LmdbTables;
+  readonly thread: ApplierThread;
+  readonly timers: Timers;
+  readonly openTables: () => LmdbTables;
+  readonly startThread: () => Promise<ApplierThread>;
+}
+
+/**
+ * Opens the hot tier in a folder. Reads go through this thread's handle; the applier has a thread and a handle of its own.
+ * Throws DAMAGED_DATA naming file and page, or FORMAT_UNKNOWN.
+ */
+export async function openLmdbStore(options: LmdbStoreOptions): Promise<LmdbStore> {
+  const mapBytes = options.mapBytes ?? mapBytesDefault;
+  await checkStoreFile(systemFiles, join(options.path, 'data.mdb'), checkedAtOpenBytesMax);
+  const open = (): LmdbTables => openTables(options.path, mapBytes);
+  const tables = open();
+  try {
+    readState(tables);
+    const incarnation = Buffer.from((options.random ?? systemRandom).bytes(16)).toString('hex');
+    const start = { path: options.path, mapBytes, incarnation };
+    const startThread = (): Promise<ApplierThread> => ApplierThread.start(start, options.applier ?? applierModule);
+    const thread = await startThread();
+    tables.root.resetReadTxn();
+    return new ThreadedLmdbStore({ tables, thread, timers: options.timers ?? systemTimers, openTables: open, startThread });
+  } catch (error) {
+    await tables.root.close();
+    throw error;
+  }
+}

@@ -1,0 +1,70 @@
+import { Buffer } from 'node:buffer';
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import type { Commit, RowKey } from '../contract.ts';
+import { decodeCommit, encodeCommit } from './commit-codec.ts';
+
+const seq = fc.bigInt({ min: 1n, max: 2n ** 64n - 1n });
+const row = fc.record({
+  key: fc.uint8Array({ maxLength: 40 }).map((bytes) => Buffer.from(bytes).toString('latin1') as RowKey),
+  seq,
+  createdSeq: seq,
+  replacedSeq: fc.oneof(fc.constant(0n), seq),
+  deleted: fc.boolean(),
+  bytes: fc.uint8Array({ maxLength: 60 }),
+});
+const commit: fc.Arbitrary<Commit> = fc.record({
+  seq,
+  parts: fc.array(
+    fc.record({
+      partition: fc.record({ tableId: fc.integer({ min: 1, max: 2 ** 32 - 1 }), owner: fc.string({ unit: 'grapheme' }) }),
+      rows: fc.array(
+        fc.oneof(
+          row,
+          row.map((other) => ({ ...other, createdSeq: other.seq })),
+        ),
+        { maxLength: 5 },
+      ),
+    }),
+    { maxLength: 4 },
+  ),
+});
+
+const tombstone: Commit = {
+  seq: 5n,
+  parts: [
+    {
+      partition: { tableId: 7, owner: 'al' },
+      rows: [{ key: '' as RowKey, seq: 5n, createdSeq: 4n, replacedSeq: 4n, deleted: true, bytes: new Uint8Array() }],
+    },
+  ],
+};
+
+describe('the commit codec', () => {
+  it('has the documented bytes', () => {
+    const parts = [
+      '01000000000000000500000001',
+      '000000070002616c00000001',
+      '07000000000000000500000000000000040000000000000004000000000000',
+    ];
+    expect(Buffer.from(encodeCommit(tombstone)).toString('hex')).toBe(parts.join(''));
+    expect(Buffer.from(encodeCommit({ seq: 1n, parts: [] })).toString('hex')).toBe('01000000000000000100000000');
+  });
+
+  it('gives every commit back', () => {
+    fc.assert(
+      fc.property(commit, (given) => {
+        expect(decodeCommit(encodeCommit(given))).toEqual(given);
+      }),
+    );
+  });
+
+  it('refuses what it cannot have made: every beginning of a commit, a longer one, another format', () => {
+    const bytes = encodeCommit(tombstone);
+    for (let length = 0; length < bytes.length; length += 1) {
+      expect(() => decodeCommit(bytes.subarray(0, length))).toThrowError(expect.objectContaining({ code: 'DAMAGED_DATA' }));
+    }
+    expect(() => decodeCommit(Buffer.concat([bytes, Buffer.alloc(1)]))).toThrowError(/after its end/);
+    expect(() => decodeCommit(Buffer.from([2, ...bytes.subarray(1)]))).toThrowError(/format 2/);
+  });
+});

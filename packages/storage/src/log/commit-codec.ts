@@ -1,0 +1,167 @@
+import { Buffer } from 'node:buffer';
+import { type KalamError, kalamError } from '@kalamdb/protocol';
+import type { Commit, CommitPart, CommitRow, PartitionId, RowKey } from '../contract.ts';
+
+/** First byte of every encoded commit; a decoder refuses what it does not know. */
+export const commitFormat: number = 1;
+const COMMIT_HEAD_BYTES = 13;
+const PART_HEAD_BYTES = 10;
+const ROW_HEAD_BYTES = 15;
+/** Bits of a row's first byte. */
+export const rowFlags = { deleted: 1, hasCreated: 2, hasReplaced: 4, known: 7 } as const;
+
+/** The error for bytes that `encodeCommit` cannot have made. */
+export function damagedCommit(reason: string): KalamError {
+  return kalamError('DAMAGED_DATA', { where: 'commit', reason });
+}
+
+const rowBytes = (row: CommitRow): number =>
+  ROW_HEAD_BYTES + (row.createdSeq === row.seq ? 0 : 8) + (row.replacedSeq === 0n ? 0 : 8) + row.key.length + row.bytes.length;
+
+const encodedBytes = (commit: Commit): number => {
+  let bytes = COMMIT_HEAD_BYTES;
+  for (const part of commit.parts) {
+    bytes += PART_HEAD_BYTES + Buffer.byteLength(part.partition.owner);
+    for (const row of part.rows) bytes += rowBytes(row);
+  }
+  return bytes;
+};
+
+const writeRow = (target: Buffer, start: number, row: CommitRow): number => {
+  const hasCreated = row.createdSeq !== row.seq;
+  const hasReplaced = row.replacedSeq !== 0n;
+  const flags = (row.deleted ? rowFlags.deleted : 0) | (hasCreated ? rowFlags.hasCreated : 0) | (hasReplaced ? rowFlags.hasReplaced : 0);
+  let at = target.writeUInt8(flags, start);
+  at = target.writeBigUInt64BE(row.seq, at);
+  if (hasCreated) at = target.writeBigUInt64BE(row.createdSeq, at);
+  if (hasReplaced) at = target.writeBigUInt64BE(row.replacedSeq, at);
+  at = target.writeUInt16BE(row.key.length, at);
+  at += target.write(row.key, at, 'latin1');
+  at = target.writeUInt32BE(row.bytes.length, at);
+  target.set(row.bytes, at);
+  return at + row.bytes.length;
+};
+
+/**
+ * A commit as the payload of a log record. It needs no schema: the applier writes the hot tier from it alone.
+ * All numbers are unsigned and big-endian.
+ *
+ * ```
+ * commit   0   1  format, 1
+ *          1   8  seq: the commit's name
+ *          9   4  number of parts
+ *         13   …  parts
+ * part     0   4  table id
+ *          4   2  bytes of owner (n)
+ *          6   n  owner, UTF-8
+ *        6+n   4  number of rows
+ *       10+n   …  rows
+ * row      0   1  flags: 1 deleted, 2 created seq present (else equal to seq), 4 replaced seq present (else 0)
+ *          1   8  seq
+ *          9   8  created seq, if flag 2
+ *          …   8  replaced seq, if flag 4
+ *          …   2  bytes of key (k)
+ *          …   k  key, one byte per char of the row key
+ *          …   4  bytes of cells (c)
+ *          …   c  cells
+ * ```
+ *
+ * Worked values: the empty key and cells of seq 5 that replaces seq 4 in `(7, "al")` and was created by 4, deleted, make
+ * `01 0000000000000005 00000001 | 00000007 0002 616c 00000001 | 07 0000000000000005 0000000000000004 0000000000000004 0000 00000000`;
+ * a first version (created = seq, nothing replaced) has flags `00` and the row is 15 bytes; a commit without parts is `01`, its seq, `00000000`.
+ */
+export function encodeCommit(commit: Commit): Uint8Array {
+  const target = Buffer.allocUnsafe(encodedBytes(commit));
+  let at = target.writeUInt8(commitFormat, 0);
+  at = target.writeBigUInt64BE(commit.seq, at);
+  at = target.writeUInt32BE(commit.parts.length, at);
+  for (const { partition, rows } of commit.parts) {
+    at = target.writeUInt32BE(partition.tableId, at);
+    const ownerBytes = target.write(partition.owner, at + 2, 'utf8');
+    target.writeUInt16BE(ownerBytes, at);
+    at = target.writeUInt32BE(rows.length, at + 2 + ownerBytes);
+    for (const row of rows) at = writeRow(target, at, row);
+  }
+  return target;
+}
+
+class CommitReader {
+  readonly #source: Buffer;
+  #at = 0;
+
+  constructor(bytes: Uint8Array) {
+    this.#source = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  }
+
+  get atEnd(): boolean {
+    return this.#at === this.#source.length;
+  }
+
+  /** Moves over `bytes` and answers where they began. */
+  #take(bytes: number): number {
+    const start = this.#at;
+    if (start + bytes > this.#source.length) throw damagedCommit('it ends too early');
+    this.#at = start + bytes;
+    return start;
+  }
+
+  byte(): number {
+    return this.#source.readUInt8(this.#take(1));
+  }
+
+  short(): number {
+    return this.#source.readUInt16BE(this.#take(2));
+  }
+
+  word(): number {
+    return this.#source.readUInt32BE(this.#take(4));
+  }
+
+  seq(): bigint {
+    return this.#source.readBigUInt64BE(this.#take(8));
+  }
+
+  text(encoding: 'utf8' | 'latin1'): string {
+    const bytes = this.short();
+    const start = this.#take(bytes);
+    return this.#source.toString(encoding, start, start + bytes);
+  }
+
+  bytes(): Uint8Array {
+    const bytes = this.word();
+    const start = this.#take(bytes);
+    return new Uint8Array(this.#source.buffer, this.#source.byteOffset + start, bytes);
+  }
+}
+
+const readRow = (reader: CommitReader): CommitRow => {
+  const flags = reader.byte();
+  if ((flags & ~rowFlags.known) !== 0) throw damagedCommit(`unknown row flags ${flags}`);
+  const seq = reader.seq();
+  const createdSeq = (flags & rowFlags.hasCreated) === 0 ? seq : reader.seq();
+  const replacedSeq = (flags & rowFlags.hasReplaced) === 0 ? 0n : reader.seq();
+  const key = reader.text('latin1') as RowKey;
+  return { key, seq, createdSeq, replacedSeq, deleted: (flags & rowFlags.deleted) !== 0, bytes: reader.bytes() };
+};
+
+const readPart = (reader: CommitReader): CommitPart => {
+  const partition: PartitionId = { tableId: reader.word(), owner: reader.text('utf8') };
+  const rows: CommitRow[] = [];
+  for (let left = reader.word(); left > 0; left -= 1) rows.push(readRow(reader));
+  return { partition, rows };
+};
+
+/**
+ * The inverse of {@link encodeCommit}. The rows' cells are views of `bytes`, not copies: whoever keeps a row keeps the
+ * payload, and whoever reuses the payload's memory copies first. Throws DAMAGED_DATA for anything encodeCommit cannot have made.
+ */
+export function decodeCommit(bytes: Uint8Array): Commit {
+  const reader = new CommitReader(bytes);
+  const format = reader.byte();
+  if (format !== commitFormat) throw damagedCommit(`unknown commit format ${format}`);
+  const seq = reader.seq();
+  const parts: CommitPart[] = [];
+  for (let left = reader.word(); left > 0; left -= 1) parts.push(readPart(reader));
+  if (!reader.atEnd) throw damagedCommit('it has bytes after its end');
+  return { seq, parts };
+}

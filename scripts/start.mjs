@@ -1,0 +1,13 @@
+// `npm start [-- config.toml --flags]`: installs and builds if needed, then serves.
+
+import { spawn } from 'node:child_process';
+import { join } from 'node:path';
+import { ensureBuilt, ensureInstalled, root } from './setup.mjs';
+
+ensureInstalled();
+ensureBuilt();
+
+const server = spawn(process.execPath, [join(root, 'packages/server/dist/main.cjs'), ...process.argv.slice(2)], { stdio: 'inherit' });
+// The terminal sends an interrupt to both; the server drains, and this process ends with it.
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => server.kill(signal));
+server.on('exit', (code, signal) => process.exit(signal === null ? (code ?? 1) : 1));
