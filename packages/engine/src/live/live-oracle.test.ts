@@ -273,7 +273,8 @@ describe('what a client puts together', () => {
         resyncs += oracle.resyncs;
         await oracle.world.sequencer.close();
       }),
-      { numRuns: 80 },
+      // An event that is deleted between two slices of a resume's batch leaves no trace in the stream's index.
+      { numRuns: 80, examples: [[-59325012]] },
     );
     const total = (name: keyof LiveCounters): number => seen.reduce((sum, counters) => sum + counters[name], 0);
     const roads = (['frames', 'enters', 'leaves', 'resumes', 'exactCatchUps', 'coalescedCatchUps'] as const).filter(

@@ -219,11 +219,14 @@ export class Subscription implements GroupMember, Straggler {
   #loadResume(after: bigint, rowsMax: number, cancelled: () => boolean): Promise<LoadedBatch | undefined> {
     const { sources } = this.#host;
     const { group } = this;
-    // A stream's index holds no tombstones, so its missed events are replayed exactly as long as the tail has them.
-    if (group.plan.table.kind === 'stream' && sources.commits.tail(after) !== undefined) {
+    const request = { group, after, boundary: this.#boundary, rowsMax };
+    if (group.plan.table.kind !== 'stream') return loadPage(sources, { ...request, kind: 'resume' }, cancelled);
+    // A stream's index holds no tombstones, so its missed events are replayed exactly as long as the tail has them …
+    if (sources.commits.tail(after) !== undefined) {
       return Promise.resolve({ rows: [], lastSeq: undefined, end: { kind: 'complete', seq: after } });
     }
-    return loadPage(sources, { group, kind: 'resume', after, boundary: this.#boundary, rowsMax }, cancelled);
+    // … and otherwise what was there when the load began: deletions since then leave no trace but in the tail above it.
+    return loadPage(sources, { ...request, kind: 'rows' }, cancelled);
   }
 
   #acknowledge(batch: LoadedBatch | undefined): void {
