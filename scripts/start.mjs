@@ -10,4 +10,9 @@ ensureBuilt();
 const server = spawn(process.execPath, [join(root, 'packages/server/dist/main.cjs'), ...process.argv.slice(2)], { stdio: 'inherit' });
 // The terminal sends an interrupt to both; the server drains, and this process ends with it.
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => server.kill(signal));
+// npm's shell does not pass a signal on: when it is gone, so is the one who asked for a server.
+const parent = process.ppid;
+setInterval(() => {
+  if (process.ppid !== parent) server.kill('SIGTERM');
+}, 500).unref();
 server.on('exit', (code, signal) => process.exit(signal === null ? (code ?? 1) : 1));

@@ -6,7 +6,7 @@ const FIRST_BATCH_BYTES = 2 * 1024 * 1024;
  * Payload bytes of the largest batch. Each batch writes every page that it touches once: with keys in no order eight batches write
  * the whole store eight times. Bounded by memory: two batches exist at a time, and LMDB holds the pages of one.
  */
-export const catchUpBatchBytesMax: number = 16 * 1024 * 1024;
+export const catchUpBatchBytesMax: number = 32 * 1024 * 1024;
 const BATCH_GROWTH = 4;
 
 /**

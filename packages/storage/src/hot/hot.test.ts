@@ -17,5 +17,5 @@ hotConformance(
       dispose: () => rm(directory, { recursive: true, force: true }),
     };
   },
-  7,
+  5,
 );

@@ -227,7 +227,7 @@ describe('power cuts and kills', () => {
         }
       }
     };
-    await fc.assert(fc.asyncProperty(steps, run), { numRuns: 400 });
+    await fc.assert(fc.asyncProperty(steps, run), { numRuns: 300 });
     expect(recycledReused).toBeGreaterThan(100);
   });
 });
