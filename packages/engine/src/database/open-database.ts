@@ -175,7 +175,9 @@ function openQueries(
   storage: Storage,
   { clock, timers, timeoutMillis }: Pick<Environment, 'clock' | 'timers'> & { readonly timeoutMillis: number | undefined },
 ): QueryRunner {
-  return new QueryRunner({ snapshots: sequencer.snapshots, clock, timers, hotPath: storage.directory?.hotPath, timeoutMillis });
+  const queries = new QueryRunner({ snapshots: sequencer.snapshots, clock, timers, hotPath: storage.directory?.hotPath, timeoutMillis });
+  storage.onReopen(() => queries.letGo());
+  return queries;
 }
 
 function storageFigures({ watermark }: Sequencer, { hot, log }: Storage): Pick<DatabaseStatus, 'watermark' | 'appliedSeq' | 'incarnation'> {

@@ -19,6 +19,8 @@ export interface Storage {
   readonly hot: HotStore;
   /** `undefined` in memory. */
   readonly directory: DataDirectory | undefined;
+  /** `letGo` must close every further handle on the hot tier in this process; called before it is opened anew after a failure. */
+  onReopen(letGo: () => Promise<void>): void;
   /** Closes everything, in the order that nothing depends on what is closed. */
   close(): Promise<void>;
 }
@@ -38,7 +40,7 @@ export interface StorageOptions {
  */
 export async function openStorage(options: StorageOptions): Promise<Storage> {
   const { directory, files, timers, random } = options;
-  if (directory === undefined) return assemble(openMemoryLog({ random, startSeq: 0n }), openMemoryStore(), undefined);
+  if (directory === undefined) return assemble(openMemoryLog({ random, startSeq: 0n }), openMemoryStore(), { directory: undefined, onReopen: () => undefined });
   const opened = await openDataDirectory(directory, files);
   let hot: LmdbStore | undefined;
   let log: CommitLog | undefined;
@@ -47,7 +49,8 @@ export async function openStorage(options: StorageOptions): Promise<Storage> {
     const { incarnation, appliedSeq } = hot;
     log = await openFileLog({ directory: opened.logPath, files, timers, random, incarnation, startSeq: appliedSeq });
     await catchUp(log, hot);
-    return assemble(log, hot, opened);
+    const store = hot;
+    return assemble(log, hot, { directory: opened, onReopen: (letGo) => store.onReopen(letGo) });
   } catch (error) {
     // What opening failed with says more than what closing fails with after it.
     await closeInTurn(log, hot, opened).catch(() => undefined);
@@ -55,12 +58,12 @@ export async function openStorage(options: StorageOptions): Promise<Storage> {
   }
 }
 
-function assemble(log: CommitLog, hot: HotStore, directory: DataDirectory | undefined): Storage {
+function assemble(log: CommitLog, hot: HotStore, rest: Pick<Storage, 'directory' | 'onReopen'>): Storage {
   return {
     log,
     hot,
-    directory,
-    close: () => closeInTurn(hot, log, directory),
+    ...rest,
+    close: () => closeInTurn(hot, log, rest.directory),
   };
 }
 

@@ -108,6 +108,15 @@ describe('the scan thread', () => {
     expect(await world.outcome(runner, COUNT)).toEqual({ rows: [[BigInt(ROWS)]] });
   });
 
+  test('lets go of the hot tier when it is asked to, and opens it again for the next query', async () => {
+    const runner = threadedRunner({ mainThreadRowsMax: 1 });
+    const running = world.outcome(runner, SLOW);
+    for (let turn = 0; turn < 20; turn++) await nextTurn();
+    await runner.letGo();
+    expect(await running).toMatchObject({ code: 'QUERY_INTERRUPTED' });
+    expect(await world.outcome(runner, COUNT)).toEqual({ rows: [[BigInt(ROWS)]] });
+  });
+
   test('a thread that does not react is ended, and its overlay is let go', async () => {
     const runner = world.runner({ threaded: true, timeoutMillis: 100, mainThreadRowsMax: 1, scanModule: SILENT });
     expect(await world.outcome(runner, SLOW)).toMatchObject({ code: 'STATEMENT_TIMEOUT' });

@@ -118,6 +118,11 @@ export class QueryRunner {
     return this.#slices.run(steps, this.#limits(signal).check);
   }
 
+  /** Closes the handle that the thread has on the hot tier; queries that come later open another one. */
+  async letGo(): Promise<void> {
+    await this.#thread?.letGo();
+  }
+
   /** Ends what runs in slices and in the thread: it fails with SHUTTING_DOWN. What is short still runs. */
   async close(): Promise<void> {
     this.#closed.abort(kalamError('SHUTTING_DOWN'));

@@ -96,6 +96,14 @@ export class ScanThread {
     return { result, giveUp: (error) => this.#giveUp(task, error) };
   }
 
+  /**
+   * Ends the thread, and with it its handle on the hot tier. A query that it runs fails with QUERY_INTERRUPTED; the next one
+   * starts another thread.
+   */
+  async letGo(): Promise<void> {
+    await this.#worker?.terminate();
+  }
+
   /** Fails what waits and what runs with SHUTTING_DOWN and ends the thread. */
   async close(): Promise<void> {
     this.#closed = true;

@@ -30,6 +30,11 @@ export interface LmdbStore extends HotStore {
   readonly incarnation: string;
   /** Read transactions that are open in this thread. */
   readonly liveTransactions: number;
+  /**
+   * `letGo` is called before LMDB is opened anew after a failure of the disk: it closes the handles that others in this process
+   * have on it, without which it cannot be. It must not reject.
+   */
+  onReopen(letGo: () => Promise<void>): void;
 }
 
 class ThreadedLmdbStore implements LmdbStore {
@@ -42,6 +47,7 @@ class ThreadedLmdbStore implements LmdbStore {
   #transactions: ReadTransactions;
   #appliedSeq: bigint;
   #repair: Promise<void> | undefined;
+  readonly #letGo: (() => Promise<void>)[] = [];
 
   constructor(parts: StoreParts) {
     const { tables } = parts;
@@ -62,6 +68,10 @@ class ThreadedLmdbStore implements LmdbStore {
 
   get liveTransactions(): number {
     return this.#transactions.liveCount;
+  }
+
+  onReopen(letGo: () => Promise<void>): void {
+    this.#letGo.push(letGo);
   }
 
   snapshot(): HotSnapshot {
@@ -108,6 +118,8 @@ class ThreadedLmdbStore implements LmdbStore {
 
   /** Opens LMDB anew. Views end with SNAPSHOT_TOO_OLD; new ones can be taken at once. */
   async #reopen(): Promise<void> {
+    this.#transactions.end();
+    await Promise.all(this.#letGo.map((letGo) => letGo()));
     this.#transactions.end();
     const closed = this.#tables.root.close();
     this.#tables = this.#openTables();
