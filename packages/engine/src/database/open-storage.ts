@@ -40,7 +40,8 @@ export interface StorageOptions {
  */
 export async function openStorage(options: StorageOptions): Promise<Storage> {
   const { directory, files, timers, random } = options;
-  if (directory === undefined) return assemble(openMemoryLog({ random, startSeq: 0n }), openMemoryStore(), { directory: undefined, onReopen: () => undefined });
+  if (directory === undefined)
+    return assemble(openMemoryLog({ random, startSeq: 0n }), openMemoryStore(), { directory: undefined, onReopen: () => undefined });
   const opened = await openDataDirectory(directory, files);
   let hot: LmdbStore | undefined;
   let log: CommitLog | undefined;
