@@ -21,6 +21,8 @@ export interface ServerProcessOptions {
   readonly port?: number | undefined;
   /** Further sections, as TOML. */
   readonly settings?: string | undefined;
+  /** Ends the process at once, as a crash does, if it does not serve yet; the start rejects then. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** The product's own server as a process of its own, on a loopback port. Whoever starts one stops it. */
@@ -43,11 +45,17 @@ export class ServerProcess {
     const env = { ...process.env };
     if (options.rootPassword !== undefined) env['KALAMDB_ROOT_PASSWORD'] = options.rootPassword;
     const child = spawn(process.execPath, [main, config], { env, stdio: ['ignore', 'pipe', 'pipe'] });
+    const ended = once(child, 'exit');
+    const crash = (): boolean => child.kill('SIGKILL');
+    options.signal?.addEventListener('abort', crash, { once: true });
     try {
       return new ServerProcess(child, await readyUrl(child));
     } catch (error) {
-      child.kill('SIGKILL');
+      crash();
+      await ended;
       throw error;
+    } finally {
+      options.signal?.removeEventListener('abort', crash);
     }
   }
 
@@ -92,7 +100,10 @@ ${settings}
 async function readyUrl(child: ChildProcess): Promise<string> {
   let output = '';
   return new Promise((resolve, reject) => {
-    const fail = (what: string): void => reject(new Error(`the server ${what}:\n${output}`));
+    const fail = (what: string): void => {
+      clearTimeout(timer);
+      reject(new Error(`the server ${what}:\n${output}`));
+    };
     const timer = setTimeout(() => fail('was not ready in time'), READY_TIMEOUT_MILLIS);
     child.once('exit', (code) => fail(`ended with code ${code}`));
     child.stderr?.on('data', (chunk: Buffer) => {
