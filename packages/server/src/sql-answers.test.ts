@@ -178,3 +178,20 @@ describe('results', () => {
     expect(rows.map(([options]) => (JSON.parse(String(options)) as { scope?: string }).scope)).toEqual([undefined, 'user']);
   });
 });
+
+describe('the text of a failure', () => {
+  test('says where in the statement it is and what to do next', async () => {
+    const syntax = await sql('root', 'SELECT id\nFROM app.t WHERE WHERE');
+    expect(syntax.message).toMatch(/syntax error .* at Line: 2, Column: \d+\. Hint: /);
+    expect((await sql('root', 'INSERT INTO app.t (id, name) VALUES (1, NULL)')).message).toContain(
+      "column 'name' cannot be NULL (row 1). Hint: Send a value",
+    );
+    expect((await sql('root', 'SELECT nam FROM app.t')).message).toMatch(
+      /'nam' does not exist.* at Line: 1, Column: 8\. Hint: DESCRIBE TABLE/,
+    );
+  });
+
+  test('stays generic where the reader must not know more', async () => {
+    expect((await sql('alice', 'SELECT * FROM app.nowhere')).message).toBe('SQL statement failed');
+  });
+});

@@ -1,6 +1,6 @@
 import type { Account, Principal } from '@kalamdb/engine';
 import { kalamError } from '@kalamdb/protocol';
-import type { Tokens } from './tokens.ts';
+import type { TokenClaims, Tokens } from './tokens.ts';
 
 const BEARER = 'Bearer ';
 
@@ -22,13 +22,16 @@ export class Authenticator {
 
   /**
    * The check of data routes (wire-protocol 2.8): `Authorization: Bearer …`, spelled exactly so. Throws NO_TOKEN,
-   * TOKEN_EXPIRED or TOKEN_REFUSED.
+   * TOKEN_EXPIRED or TOKEN_REFUSED; answers at once, without a promise, for a token that was seen before.
    */
-  async bearer(header: string | undefined): Promise<Principal> {
+  bearer(header: string | undefined): Principal | Promise<Principal> {
     if (header === undefined) throw kalamError('NO_TOKEN');
     const token = bearerToken(header);
     if (token === undefined) throw kalamError('TOKEN_REFUSED');
-    return this.access(token);
+    const claims = this.#tokens.known(token);
+    if (claims === undefined) return this.access(token);
+    const { userId, role } = this.#current(claims);
+    return { userId, role };
   }
 
   /** The principal of an access token; TOKEN_EXPIRED or TOKEN_REFUSED. */
@@ -39,7 +42,10 @@ export class Authenticator {
 
   /** The stored user of an access token; TOKEN_EXPIRED or TOKEN_REFUSED. */
   async account(token: string): Promise<Account> {
-    const claims = await this.#tokens.read(token);
+    return this.#current(await this.#tokens.read(token));
+  }
+
+  #current(claims: TokenClaims): Account {
     const account = this.#accounts.find(claims.userId);
     if (claims.kind !== 'access' || account === undefined || account.deletedAtMicros !== undefined) throw kalamError('TOKEN_REFUSED');
     if (account.role !== claims.role) throw kalamError('TOKEN_REFUSED');

@@ -52,5 +52,6 @@ function believes(peer: string, proxies: BlockList): boolean {
 
 /** Without the IPv4-in-IPv6 prefix that a dual-stack socket puts in front, and without brackets. */
 function plainAddress(address: string): string {
+  if (!address.includes(':') && !address.startsWith('[')) return address;
   return address.replace(/^::ffff:(?=\d+\.)/i, '').replace(/^\[(.*)\]$/, '$1');
 }

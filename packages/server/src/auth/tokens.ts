@@ -85,7 +85,16 @@ export class Tokens {
    * exactly this code) and TOKEN_REFUSED for everything else that is wrong.
    */
   async read(text: string): Promise<TokenClaims> {
-    const known = this.#verified.get(text) ?? (await this.#verify(text));
+    return this.known(text) ?? this.#inTime(text, await this.#verify(text));
+  }
+
+  /** As {@link read}, at once, for a token that was verified before; `undefined` for any other. */
+  known(text: string): TokenClaims | undefined {
+    const known = this.#verified.get(text);
+    return known === undefined ? undefined : this.#inTime(text, known);
+  }
+
+  #inTime(text: string, known: VerifiedClaims): TokenClaims {
     const now = this.#now();
     if (known.claims.expiresAtSeconds <= now - LEEWAY_SECONDS) {
       this.#verified.delete(text);

@@ -1,5 +1,5 @@
 import { type Role, StatementError } from '@kalamdb/engine';
-import { KalamError, kalamError, wireMessage } from '@kalamdb/protocol';
+import { type ErrorSpec, KalamError, kalamError, wireMessage } from '@kalamdb/protocol';
 
 /** What a client is told about a failure. */
 export interface SqlFailure {
@@ -33,9 +33,21 @@ function statementFailure({ failure }: StatementError, admin: boolean): SqlFailu
   return {
     status: spec.status,
     code: spec.wire,
-    message: admin || spec.visible ? `Statement ${failure.statement} failed: ${text}` : text,
+    message:
+      admin || spec.visible ? `Statement ${failure.statement} failed: ${text}${placeOf(failure.error, text)}${hintOf(spec, text)}` : text,
     details: admin ? failure.sql : undefined,
   };
+}
+
+/** Where in the statement the error is, unless the text says so itself. */
+function placeOf({ position }: KalamError, text: string): string {
+  return position === undefined || text.includes('Line:') ? '' : ` at Line: ${position.line}, Column: ${position.column}`;
+}
+
+/** What the caller can do next, behind the text in PostgreSQL's manner; refusals say all there is to say. */
+function hintOf({ next, wire }: ErrorSpec, text: string): string {
+  if (wire !== 'SQL_EXECUTION_ERROR') return '';
+  return `${text.endsWith('.') ? '' : '.'} Hint: ${next}`;
 }
 
 /** Whether a failure is a bug or the machine's fault and belongs in the log. */

@@ -1,6 +1,6 @@
 import type { Principal } from '@kalamdb/engine';
 import { kalamError } from '@kalamdb/protocol';
-import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { FastifyInstance, FastifyReply, FastifyRequest, onRequestHookHandler } from 'fastify';
 import { clientAddress } from '../auth/client-address.ts';
 import type { Edge } from '../edge.ts';
 import { failureEnvelope, successEnvelope } from './sql-envelope.ts';
@@ -40,11 +40,23 @@ export function addSqlRoutes(app: FastifyInstance, edge: Edge): void {
 }
 
 /** Runs before the body is read, so that nobody unknown can make the server hold a large one. */
-function bearerCheck(edge: Edge): (request: FastifyRequest) => Promise<void> {
-  return async (request) => {
+function bearerCheck(edge: Edge): onRequestHookHandler {
+  const admit = (request: FastifyRequest, principal: Principal): void => {
+    request.principal = principal;
+    if (!edge.queryLimit.allows(principal.userId)) throw kalamError('TOO_MANY_QUERIES');
+  };
+  return (request, _reply, done) => {
     request.startedAt = edge.clock.elapsed();
-    request.principal = await edge.authenticator.bearer(request.headers.authorization);
-    if (!edge.queryLimit.allows(request.principal.userId)) throw kalamError('TOO_MANY_QUERIES');
+    let principal: Principal | Promise<Principal>;
+    try {
+      principal = edge.authenticator.bearer(request.headers.authorization);
+      if (!(principal instanceof Promise)) admit(request, principal);
+    } catch (error) {
+      done(error as Error);
+      return;
+    }
+    if (principal instanceof Promise) principal.then((found) => admit(request, found)).then(() => done(), done);
+    else done();
   };
 }
 
