@@ -1,47 +1,13 @@
 import { performance } from 'node:perf_hooks';
 import { Auth, createClient } from '@kalamdb/client';
-import { HttpConnection } from './http-connection.ts';
+import type { HttpConnection } from './http-connection.ts';
 import { load, type Measurement, summary } from './measure.ts';
+import { at, expectCount, run, type Target, withConnections } from './target.ts';
 
-/** Rows in the table of the look-ups. */
-const LOOKUP_ROWS = 10_000;
-/** Rows of the table that is selected whole. */
-const SELECT_ROWS = 200;
 /** Rows of one multi-row INSERT. */
 const BATCH_ROWS = 50;
 /** Commits per second while the way to the callback is measured under load. */
 const PACED_COMMITS_PER_SECOND = 2000;
-
-/** A running server, as the cases use it. */
-export interface Target {
-  readonly url: string;
-  readonly token: string;
-  readonly user: string;
-  readonly password: string;
-  readonly seconds: number;
-}
-
-/** Sends one statement; fails loudly, so that no figure counts errors. */
-async function run(connection: HttpConnection, target: Target, sql: string): Promise<string> {
-  const { status, body } = await connection.post('/v1/api/sql', JSON.stringify({ sql }), target.token);
-  if (status !== 200) throw new Error(`${status}: ${body} (${sql.slice(0, 200)})`);
-  return body;
-}
-
-async function withConnections<T>(url: string, count: number, work: (connections: readonly HttpConnection[]) => Promise<T>): Promise<T> {
-  const connections = await Promise.all(Array.from({ length: count }, () => HttpConnection.open(url)));
-  try {
-    return await work(connections);
-  } finally {
-    for (const connection of connections) connection.close();
-  }
-}
-
-const at = <T>(items: readonly T[], index: number): T => {
-  const item = items[index];
-  if (item === undefined) throw new Error(`nothing at ${index}`);
-  return item;
-};
 
 /** An empty handler under the same load: the floor. */
 export function emptyHandler(target: Target, clients: number): Promise<Measurement> {
@@ -83,24 +49,22 @@ export function insertBatch(target: Target): Promise<Measurement> {
   });
 }
 
-/** Reads: point look-ups among 10,000 rows, and all of 200 rows. */
-export async function selects(target: Target): Promise<readonly Measurement[]> {
-  return withConnections(target.url, 1, async ([connection]) => {
-    if (connection === undefined) throw new Error('no connection');
-    await fill(connection, target, { table: 'bench.lookup', rows: LOOKUP_ROWS });
-    await fill(connection, target, { table: 'bench.small', rows: SELECT_ROWS });
-    const lookup = await load(
-      { name: `point look-up, ${LOOKUP_ROWS} rows, 1 client`, clients: 1, seconds: target.seconds },
-      async (_, call) => {
-        const body = await run(connection, target, `SELECT * FROM bench.lookup WHERE id = ${(call * 7919) % LOOKUP_ROWS}`);
-        if (!body.includes('"row_count":1')) throw new Error(`a row is missing: ${body}`);
+/** Requests that hold a transaction of fifty INSERTs each. */
+export function insertInTransaction(target: Target): Promise<Measurement> {
+  return withConnections(target.url, 1, async (connections) => {
+    const connection = at(connections, 0);
+    await run(connection, target, 'CREATE TABLE bench.transactions (id INT PRIMARY KEY, name TEXT, score DOUBLE, active BOOLEAN)');
+    let next = 0;
+    const measured = await load(
+      { name: `transaction of ${BATCH_ROWS} INSERTs, 1 client`, clients: 1, seconds: target.seconds },
+      async () => {
+        const insert = 'INSERT INTO bench.transactions (id, name, score, active) VALUES';
+        const inserts = Array.from({ length: BATCH_ROWS }, () => `${insert} (${next}, 'name ${next++}', 1.5, true)`);
+        await run(connection, target, `BEGIN; ${inserts.join('; ')}; COMMIT`);
       },
     );
-    const all = await load({ name: `SELECT ${SELECT_ROWS} rows, 1 client`, clients: 1, seconds: target.seconds }, async () => {
-      const body = await run(connection, target, 'SELECT * FROM bench.small');
-      if (!body.includes(`"row_count":${SELECT_ROWS}`)) throw new Error('rows are missing');
-    });
-    return [lookup, all];
+    await expectCount(connection, target, { table: 'bench.transactions', rows: next });
+    return measured;
   });
 }
 
@@ -186,20 +150,4 @@ async function paced(target: Target, connections: readonly HttpConnection[], arr
   const samples: number[] = [];
   for (let index = 0; index < total; index++) samples.push((await arrivals.of(first + index)) - due(index));
   return summary(`INSERT due to callback at ${PACED_COMMITS_PER_SECOND} commits/s`, samples, (total * 1000) / (performance.now() - start));
-}
-
-async function fill(connection: HttpConnection, target: Target, { table, rows }: { table: string; rows: number }): Promise<void> {
-  await run(connection, target, `CREATE TABLE ${table} (id INT PRIMARY KEY, name TEXT, score DOUBLE, active BOOLEAN)`);
-  for (let from = 0; from < rows; from += 500) {
-    const values = Array.from(
-      { length: Math.min(500, rows - from) },
-      (_, i) => `(${from + i}, 'name ${from + i}', ${(from + i) / 4}, true)`,
-    );
-    await run(connection, target, `INSERT INTO ${table} VALUES ${values.join(', ')}`);
-  }
-}
-
-async function expectCount(connection: HttpConnection, target: Target, { table, rows }: { table: string; rows: number }): Promise<void> {
-  const body = await run(connection, target, `SELECT COUNT(*) AS n FROM ${table}`);
-  if (!body.includes(`[["${rows}"]]`)) throw new Error(`${table} should hold ${rows} rows: ${body}`);
 }

@@ -1,87 +1,132 @@
-// Measures a server of its own on loopback and prints one table for each durability mode.
+// Measures a server of its own on loopback: cases for each durability mode, start and idle, each beside its goal. `--curves`: over the
+// size of a table (to 1 million rows, `--rows 10000000` for more), the number of partitions (to 10,000; `--partitions`) and the row's width.
 
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { cpus, tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { cpus } from 'node:os';
 import { parseArgs } from 'node:util';
-import { ServerProcess } from '@kalamdb/testing';
-import { commitToCallback, emptyHandler, insertBatch, insertOne, selects, type Target } from './cases.ts';
-import { HttpConnection } from './http-connection.ts';
-import type { Measurement } from './measure.ts';
+import { commitToCallback, emptyHandler, insertBatch, insertInTransaction, insertOne } from './cases.ts';
+import { curves } from './curves.ts';
+import { type Durability, GOALS, LARGE_ROWS, LARGE_TABLES } from './goals.ts';
+import { emptyServer, makeLargeDirectory, startMillis, withFolder, withServer } from './processes.ts';
+import { lookupName, pointLookups, selects } from './reads.ts';
+import { type Figure, printCases, printFigures } from './report.ts';
+import { corePercent, longestBlockMillis, residentMiB } from './server-figures.ts';
+import { at, fill, run, type Target, withConnections } from './target.ts';
 
-const PASSWORD = 'bench-only-password';
-const SETTINGS = `
-[rate_limit]
-max_queries_per_sec = 1000000
-max_auth_requests_per_ip_per_sec = 1000
-`;
+/** Rows of the small table that look-ups in the large one are compared with. */
+const FEW_ROWS = 1000;
+/** Seconds for which an idle server is watched, and left alone before. */
+const IDLE_SECONDS = 3;
+/** Starts of which the median counts. */
+const STARTS = 3;
 
-const { values: flags } = parseArgs({ options: { mode: { type: 'string' }, seconds: { type: 'string', default: '5' } } });
+const { values: flags } = parseArgs({
+  options: {
+    mode: { type: 'string' },
+    seconds: { type: 'string', default: '3' },
+    curves: { type: 'boolean', default: false },
+    rows: { type: 'string', default: '1000000' },
+    partitions: { type: 'string', default: '10000' },
+  },
+});
 const seconds = Number(flags.seconds);
 const modes = (['sync', 'relaxed'] as const).filter((mode) => flags.mode === undefined || flags.mode === mode);
 
-async function login(url: string): Promise<string> {
-  const connection = await HttpConnection.open(url);
-  const { body } = await connection.post('/v1/api/auth/login', JSON.stringify({ user: 'root', password: PASSWORD }));
-  connection.close();
-  const token = /"access_token":"([^"]+)"/.exec(body)?.[1];
-  if (token === undefined) throw new Error(`no token: ${body}`);
-  return token;
+async function measureCases(durability: Durability, empty: Target): Promise<void> {
+  await withFolder((folder) =>
+    withServer({ folder, durability, seconds }, async (target, pid) => {
+      await makeNamespace(target);
+      const alone = [await emptyHandler(empty, 1), await insertOne(target, 1)];
+      // One right after the other, so that both see the same machine.
+      const floor = await emptyHandler(empty, 64);
+      const inserts = await insertOne(target, 64);
+      const measured = [
+        ...alone,
+        floor,
+        inserts,
+        await insertBatch(target),
+        await insertInTransaction(target),
+        ...(await selects(target)),
+        ...(await commitToCallback(target)),
+      ];
+      const share = (100 * inserts.perSecond) / floor.perSecond;
+      printCases(`durability ${durability}; server resident at the end: ${residentMiB(pid)} MiB`, measured, durability);
+      printFigures([
+        { name: 'INSERT of 64 clients, of what the empty handler answers', value: share, unit: '%', goal: GOALS.insertShare },
+        { name: 'longest block of the event loop', value: await longestBlockMillis(target), unit: 'ms', goal: GOALS.blockMillis },
+      ]);
+    }),
+  );
 }
 
-async function floor(): Promise<readonly Measurement[]> {
-  const child = spawn(process.execPath, [join(import.meta.dirname, 'empty-server.js')], { stdio: ['pipe', 'pipe', 'inherit'] });
-  const [url] = await once(child.stdout, 'data');
-  const target = { url: String(url).trim(), token: 'x'.repeat(300), user: '', password: '', seconds };
-  try {
-    return [await emptyHandler(target, 1), await emptyHandler(target, 64)];
-  } finally {
-    child.stdin.end();
-    await once(child, 'exit');
-  }
+/** Start, idle and look-ups with a large table and many small ones. */
+async function measureLarge(folder: string, durability: Durability): Promise<void> {
+  const starts: number[] = [];
+  for (let i = 0; i < STARTS; i++) starts.push(await startMillis({ folder, durability }));
+  await withServer({ folder, durability, seconds }, async (target) => {
+    const table = `bench.few_${durability}`;
+    await withConnections(target.url, 1, (connections) => fill(at(connections, 0), target, { table, rows: FEW_ROWS }));
+    const few = await pointLookups(target, { table, rows: FEW_ROWS });
+    const many = await pointLookups(target, { table: 'bench.large', rows: LARGE_ROWS });
+    printCases(`durability ${durability}; ${LARGE_ROWS} rows, ${LARGE_TABLES} tables`, [few, many], durability);
+    printFigures([
+      {
+        name: `${lookupName(LARGE_ROWS)}, of ${FEW_ROWS}`,
+        value: (100 * many.p50Millis) / few.p50Millis,
+        unit: '%',
+        goal: GOALS.lookupShare,
+      },
+      { name: 'start', value: median(starts), unit: 'ms', goal: GOALS.startMillis },
+    ]);
+  });
 }
 
-async function measure(durability: 'sync' | 'relaxed'): Promise<{ measured: readonly Measurement[]; memoryMiB: number }> {
-  const folder = mkdtempSync(join(tmpdir(), 'kalamdb-bench-'));
-  const server = await ServerProcess.start({ folder, durability, rootPassword: PASSWORD, settings: SETTINGS });
-  try {
-    const target: Target = { url: server.url, token: await login(server.url), user: 'root', password: PASSWORD, seconds };
-    const connection = await HttpConnection.open(server.url);
-    await connection.post('/v1/api/sql', JSON.stringify({ sql: 'CREATE NAMESPACE bench' }), target.token);
-    connection.close();
-    const measured = [
-      await insertOne(target, 1),
-      await insertOne(target, 64),
-      await insertBatch(target),
-      ...(await selects(target)),
-      ...(await commitToCallback(target)),
-    ];
-    return { measured, memoryMiB: residentMiB(server.pid) };
-  } finally {
-    await server.stop();
-    rmSync(folder, { recursive: true, force: true });
-  }
+async function measureIdle(durability: Durability): Promise<readonly Figure[]> {
+  return withFolder(async (folder) => {
+    await startMillis({ folder, durability });
+    const second = await startMillis({ folder, durability });
+    return withServer({ folder, durability, seconds }, async (_, pid) => {
+      await corePercent(pid, IDLE_SECONDS);
+      const percent = await corePercent(pid, IDLE_SECONDS);
+      return [
+        { name: 'second start of a small directory', value: second, unit: 'ms', goal: GOALS.secondStartMillis },
+        { name: 'idle: memory', value: residentMiB(pid), unit: 'MiB', goal: GOALS.idleMiB },
+        { name: 'idle: processor', value: percent, unit: '% of a core', goal: GOALS.idlePercent },
+      ];
+    });
+  });
 }
 
-/** Resident memory of a process; NaN where the system does not tell. */
-function residentMiB(pid: number): number {
-  if (process.platform !== 'linux') return Number.NaN;
-  const kib = /VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1];
-  return Math.round(Number(kib) / 1024);
+async function measureCurves(durability: Durability): Promise<void> {
+  await withFolder((folder) =>
+    withServer({ folder, durability, seconds }, async (target) => {
+      await makeNamespace(target);
+      const measured = await curves(target, { rowsMax: Number(flags.rows), partitionsMax: Number(flags.partitions) });
+      printCases(`durability ${durability}; curves, 1 client`, measured);
+    }),
+  );
 }
 
-function print(title: string, measured: readonly Measurement[]): void {
-  console.log(`\n### ${title}\n\n| case | p50 ms | p99 ms | per second | samples |\n|---|---|---|---|---|`);
-  for (const { name, p50Millis, p99Millis, perSecond, samples } of measured) {
-    console.log(`| ${name} | ${p50Millis.toFixed(3)} | ${p99Millis.toFixed(3)} | ${Math.round(perSecond)} | ${samples} |`);
-  }
+function makeNamespace(target: Target): Promise<string> {
+  return withConnections(target.url, 1, (connections) => run(at(connections, 0), target, 'CREATE NAMESPACE bench'));
+}
+
+function median(values: readonly number[]): number {
+  return [...values].sort((a, b) => a - b)[values.length >> 1] ?? Number.NaN;
 }
 
 console.log(`Node ${process.version}, ${cpus().length} cores shared with the load generator, ${seconds} s a case`);
-print('empty handler of the same HTTP server', await floor());
-for (const mode of modes) {
-  const { measured, memoryMiB } = await measure(mode);
-  print(`durability ${mode}; server resident at the end: ${memoryMiB} MiB`, measured);
+if (flags.curves) {
+  for (const mode of modes) await measureCurves(mode);
+} else {
+  await emptyServer(seconds, async (empty) => {
+    for (const mode of modes) await measureCases(mode, empty);
+  });
+  await withFolder(async (folder) => {
+    await makeLargeDirectory(folder, { rows: LARGE_ROWS, tables: LARGE_TABLES });
+    for (const mode of modes) await measureLarge(folder, mode);
+  });
+  for (const mode of modes) {
+    console.log(`\n### durability ${mode}; an empty directory`);
+    printFigures(await measureIdle(mode));
+  }
 }

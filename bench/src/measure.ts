@@ -17,7 +17,7 @@ export interface LoadOptions {
 }
 
 /** Milliseconds a case runs before it is measured. */
-const WARM_UP_MILLIS = 500;
+const WARM_UP_MILLIS = 1000;
 
 /**
  * Closed loop: each client calls `once` again as soon as the call before has resolved. `once` gets the number of the client

@@ -5,15 +5,16 @@ import type { WebSocketConstructor } from './connection/web-socket.ts';
 
 interface BrowserGlobals {
   readonly WebSocket?: WebSocketConstructor;
-  addEventListener?(type: string, listener: () => void): void;
+  addEventListener?(type: string, listener: () => void, options: { readonly signal: AbortSignal }): void;
 }
 
 /** Makes a client for browsers and other runtimes with a WebSocket of their own; nothing is sent before its first use. */
 export function createClient(options: ClientOptions): KalamDBClient {
   const globals: BrowserGlobals = globalThis as BrowserGlobals;
-  const client = new KalamDBClient({ webSocket: globals.WebSocket, ...options });
-  // a page that is shown again, or online again, need not sit out the pause; a client lives as long as its page
-  for (const type of ['online', 'pageshow', 'focus']) globals.addEventListener?.(type, () => client.wake());
+  const ended = new AbortController();
+  const client = new KalamDBClient({ ...options, webSocket: options.webSocket ?? globals.WebSocket }, () => ended.abort());
+  // a page that is shown again, or online again, need not sit out the pause
+  for (const type of ['online', 'pageshow', 'focus']) globals.addEventListener?.(type, () => client.wake(), { signal: ended.signal });
   return client;
 }
 

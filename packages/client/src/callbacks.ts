@@ -5,7 +5,7 @@ import { type Log, LogLevel } from './log.ts';
 /** The callbacks of an application that concern the whole client. */
 type ClientCallbacks = Pick<ClientOptions, 'onConnect' | 'onDisconnect' | 'onError' | 'onReceive' | 'onSend'>;
 
-/** Calls the application and survives it: what a callback throws is logged and told to `onError`, and goes no further. */
+/** Calls the application and survives it: what a callback throws, or rejects with, is logged and told to `onError`, and goes no further. */
 export class Callbacks {
   readonly #log: Log;
   #current: ClientCallbacks;
@@ -21,16 +21,17 @@ export class Callbacks {
     this.#current = { ...this.#current, ...callbacks };
   }
 
-  /** Calls those that `act` picks. */
-  call(act: (callbacks: ClientCallbacks) => void): void {
+  /** Calls those that `act` picks. `act` returns what they return, so that a promise of theirs is looked after. */
+  call(act: (callbacks: ClientCallbacks) => unknown): void {
     try {
-      act(this.#current);
+      const returned = act(this.#current);
+      if (returned instanceof Promise) returned.catch((error: unknown) => this.threw(error));
     } catch (error) {
       this.threw(error);
     }
   }
 
-  /** Deals with what a callback of the application threw. */
+  /** Deals with what the application's code threw. */
   threw(error: unknown): void {
     const message = `a callback threw: ${reasonOf(error)}`;
     this.#log.write(LogLevel.Error, 'callback', message);

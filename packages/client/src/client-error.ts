@@ -22,6 +22,7 @@ const CLIENT_ERRORS = {
   SUBSCRIBE_TIMEOUT: { template: "'{sql}' was not acknowledged within {millis} ms ({reason})", retryable: true },
   SUBSCRIPTIONS_FULL: { template: 'A client holds at most {subscriptionsMax} subscriptions; end one first', retryable: false },
   SUBSCRIPTION_STALLED: { template: 'The subscription could not be continued after {attempts} attempts: {reason}', retryable: true },
+  UNSUBSCRIBED: { template: "'{sql}' was unsubscribed before it was accepted", retryable: false },
 } as const;
 
 /** The name of an error that the client itself raises. */

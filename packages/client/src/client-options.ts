@@ -31,7 +31,7 @@ export interface ClientOptions {
   readonly namespace?: string | undefined;
   /** Whether the server leaves long frames plain, which is easier to read on the wire; false. */
   readonly disableCompression?: boolean | undefined;
-  /** Whether the socket waits for the first subscription; true. */
+  /** Whether the socket waits for the first subscription; true. With false `initialize()` opens it. */
   readonly wsLazyConnect?: boolean | undefined;
   /** Between two signs of life; 5,000, 0 for none. A server silent for three of them is given up. */
   readonly pingIntervalMs?: number | undefined;
@@ -75,7 +75,7 @@ export interface SubscriptionOptions {
 export interface LiveRowsOptions<T> {
   /** Makes the application's row of a row; called once for every version of a row. */
   readonly mapRow?: ((row: RowData) => T) | undefined;
-  /** Rows kept, the newest. */
+  /** Rows kept, the last to arrive; all unless given. A place that a delete leaves is not filled with an older row. */
   readonly limit?: number | undefined;
   /** The columns by which rows are the same; `id` unless given. */
   readonly keyColumns?: readonly string[] | undefined;

@@ -58,9 +58,12 @@ export class KalamDBClient implements AsyncDisposable {
   readonly #subscriptions: Subscriptions;
   readonly #log: Log;
   readonly #callbacks: Callbacks;
+  readonly #ended: () => void;
   #closed = false;
 
-  constructor(options: ClientOptions) {
+  /** `ended` is called at {@link shutdown}, for whoever made something that must end with the client. */
+  constructor(options: ClientOptions, ended: () => void = () => undefined) {
+    this.#ended = ended;
     const { url, clock = systemClock, timers = systemTimers, random = systemRandom } = options;
     const baseUrl = readBaseUrl(url);
     this.#options = options;
@@ -135,7 +138,7 @@ export class KalamDBClient implements AsyncDisposable {
     return (await this.query(sql, params, options)).results[0]?.named_rows ?? [];
   }
 
-  /** All rows of the first statement, typed by the application. `tableName` says where its FILE columns live. */
+  /** All rows of the first statement, typed by the application. The table's name changes nothing: a row's files are asked for with it. */
   async queryRows<T extends object = Record<string, unknown>>(
     sql: string,
     _tableName?: string,
@@ -145,13 +148,18 @@ export class KalamDBClient implements AsyncDisposable {
   }
 
   /** Runs one statement as another user, as far as the caller's role allows it. */
-  executeAsUser(sql: string, user: string, params?: readonly unknown[]): Promise<QueryResponse> {
-    return this.query(executeAsText(sql, user), params);
+  async executeAsUser(sql: string, user: string, params?: readonly unknown[]): Promise<QueryResponse> {
+    return await this.query(executeAsText(sql, user), params);
   }
 
   /** Not available yet; rejects with `NOT_IMPLEMENTED`. */
-  queryWithFiles(_sql: string, _files: Readonly<Record<string, Blob>>, _params?: readonly unknown[]): Promise<QueryResponse> {
-    return Promise.reject(clientError('NOT_IMPLEMENTED', { what: 'queryWithFiles' }));
+  async queryWithFiles(
+    _sql: string,
+    _files: Readonly<Record<string, Blob>>,
+    _params?: readonly unknown[],
+    _onProgress?: (progress: unknown) => void,
+  ): Promise<QueryResponse> {
+    throw clientError('NOT_IMPLEMENTED', { what: 'queryWithFiles' });
   }
 
   /** Inserts one row; members that are `undefined` are left to their defaults. */
@@ -187,12 +195,12 @@ export class KalamDBClient implements AsyncDisposable {
 
   /** Passes on the events of a table as they come: acknowledgement, batches of the snapshot, changes, errors. */
   async subscribe(table: string, callback: (event: ServerMessage) => void, options?: SubscriptionOptions): Promise<Unsubscribe> {
-    return await this.#subscribe({ sql: this.#selectAll(table), tableName: table }, (id) => rawEvents(id, callback), options);
+    return await this.#subscribe({ sql: this.#selectAll(table), tableName: table }, this.#raw(callback), options);
   }
 
   /** {@link subscribe} for any `SELECT … FROM … WHERE …`. */
   async subscribeWithSql(sql: string, callback: (event: ServerMessage) => void, options?: SubscriptionOptions): Promise<Unsubscribe> {
-    return await this.#subscribe({ sql, tableName: sql }, (id) => rawEvents(id, callback), options);
+    return await this.#subscribe({ sql, tableName: sql }, this.#raw(callback), options);
   }
 
   /** {@link subscribe} with rows typed by the application. */
@@ -242,7 +250,10 @@ export class KalamDBClient implements AsyncDisposable {
     if (this.#options.wsLazyConnect === false) await this.connect();
   }
 
-  /** Opens the socket. Resolves once messages flow; afterwards it is kept open, or opened again, until {@link disconnect}. */
+  /**
+   * Opens the socket. Resolves once messages flow; afterwards it is kept open, or opened again, until {@link disconnect}. Rejects with
+   * what the credentials failed of, or with `CONNECT_TIMEOUT`; attempts then go on only for subscriptions that there are.
+   */
   async connect(): Promise<void> {
     this.#assertOpen();
     try {
@@ -262,8 +273,9 @@ export class KalamDBClient implements AsyncDisposable {
   /** Ends all subscriptions and the connection for good. */
   async shutdown(): Promise<void> {
     this.#closed = true;
-    this.#subscriptions.clear();
+    this.#subscriptions.close();
     this.#connection.dispatch({ name: 'shutdown' });
+    this.#ended();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -368,13 +380,19 @@ export class KalamDBClient implements AsyncDisposable {
         limit: options.limit,
         keyColumns,
         getKey: options.getKey,
-        show: callback,
-        failed: ({ code, message }) => {
-          if (onError === undefined) this.#callbacks.call((all) => all.onError?.({ message: `${code}: ${message}`, recoverable: false }));
-          else onError({ type: 'error', subscription_id: id, code, message });
-        },
+        show: (rows) => this.#callbacks.call(() => callback(rows)),
+        failed: ({ code, message }) =>
+          this.#callbacks.call((all) =>
+            onError === undefined
+              ? all.onError?.({ message: `${code}: ${message}`, recoverable: false })
+              : onError({ type: 'error', subscription_id: id, code, message }),
+          ),
       });
     return await this.#subscribe(target, sink, options.subscriptionOptions);
+  }
+
+  #raw(callback: (event: ServerMessage) => void): (id: string) => SubscriptionSink {
+    return (id) => rawEvents(id, (event) => this.#callbacks.call(() => callback(event)));
   }
 
   async #subscribe(

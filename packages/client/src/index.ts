@@ -4,7 +4,7 @@ import { NodeWebSocket } from './connection/node-web-socket.ts';
 
 /** Makes a client for Node; nothing is sent before its first use. */
 export function createClient(options: ClientOptions): KalamDBClient {
-  return new KalamDBClient({ webSocket: NodeWebSocket, ...options });
+  return new KalamDBClient({ ...options, webSocket: options.webSocket ?? NodeWebSocket });
 }
 
 export { KalamDBClient } from './client.ts';

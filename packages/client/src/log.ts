@@ -38,9 +38,13 @@ export class Log {
     this.listener = listener;
   }
 
-  /** Tells the listener, if there is one and it wants this level. */
+  /** Tells the listener, if there is one and it wants this level. What the listener throws has nowhere to go and ends here. */
   write(level: LogLevel, tag: string, message: string): void {
     if (this.listener === undefined || level < this.level || level === LogLevel.None) return;
-    this.listener({ level, message, tag, timestamp: new Date(this.#clock.now()).toISOString() });
+    try {
+      this.listener({ level, message, tag, timestamp: new Date(this.#clock.now()).toISOString() });
+    } catch {
+      // thrown on, it would leave the connection between two states
+    }
   }
 }

@@ -4,7 +4,7 @@ export { systemTimers, type Timer, type Timers } from './environment/timers.ts';
 export type { ErrorSpec, WireErrorCode } from './errors/error-spec.ts';
 export { ERRORS, type ErrorCode, type ErrorPosition, KalamError, kalamError } from './errors/kalam-error.ts';
 export { wireMessage } from './errors/redact.ts';
-export { SNOWFLAKE_EPOCH_MILLIS, SnowflakeSequence, snowflakeMillis } from './ids/snowflake.ts';
+export { SNOWFLAKE_EPOCH_MILLIS, type SnowflakeRun, SnowflakeSequence, snowflakeMillis } from './ids/snowflake.ts';
 export { ulid } from './ids/ulid.ts';
 export { uuidV7 } from './ids/uuid-v7.ts';
 export { jsonString } from './json/json-string.ts';

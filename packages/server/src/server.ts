@@ -12,7 +12,6 @@ import { loadConfig } from './config/load-config.ts';
 import { passwordCost } from './config/password-cost.ts';
 import type { ServerConfig } from './config/settings.ts';
 import type { Edge } from './edge.ts';
-import { createHttpApp } from './http/http-app.ts';
 import { createLog } from './log.ts';
 import { Sockets } from './socket/sockets.ts';
 
@@ -59,9 +58,12 @@ export async function startServer(options: ServerOptions = {}): Promise<RunningS
     log: options.log ?? createLog(config),
   };
   const proxies = trustedProxies(config['security.trusted_proxy_ranges']);
+  // The HTTP library loads while the hot tier's thread starts.
+  const loading = import('./http/http-app.ts');
+  loading.catch(() => undefined);
   const database = await openConfigured(config, environment);
   try {
-    return await serve({ config, database, proxies, ...environment });
+    return await serve({ config, database, proxies, ...environment }, await loading);
   } catch (error) {
     await database.close();
     throw error;
@@ -87,7 +89,10 @@ function openConfigured(config: ServerConfig, { clock, random, timers, log }: En
   });
 }
 
-async function serve(parts: Environment & Pick<Edge, 'config' | 'database' | 'proxies'>): Promise<RunningServer> {
+async function serve(
+  parts: Environment & Pick<Edge, 'config' | 'database' | 'proxies'>,
+  { createHttpApp }: typeof import('./http/http-app.ts'),
+): Promise<RunningServer> {
   const { config, database, clock } = parts;
   const stop = new AbortController();
   const configured = config['auth.jwt_secret'];

@@ -22,7 +22,7 @@ export { type LmdbStore, type LmdbStoreOptions, openLmdbStore } from './hot/lmdb
 export { openMemoryStore } from './hot/memory-store.ts';
 export { ownerBytesMax, rowKeyBytesMax } from './hot/partition-key.ts';
 export { checkStoreFile, type StoreCheck } from './hot/store-check.ts';
-export { decodeCommit, encodeCommit } from './log/commit-codec.ts';
+export { decodeCommit, encodeCommit, encodeCommitSteps, renumberCommitSteps } from './log/commit-codec.ts';
 export { type FileLogOptions, openFileLog } from './log/file-log.ts';
 export { entryBytesMax } from './log/log-entry.ts';
 export { type MemoryLogImage, type MemoryLogOptions, memoryLogImage, openMemoryLog } from './log/memory-log.ts';

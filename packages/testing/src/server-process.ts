@@ -48,6 +48,7 @@ export class ServerProcess {
     const ended = once(child, 'exit');
     const crash = (): boolean => child.kill('SIGKILL');
     options.signal?.addEventListener('abort', crash, { once: true });
+    if (options.signal?.aborted === true) crash();
     try {
       return new ServerProcess(child, await readyUrl(child));
     } catch (error) {

@@ -35,6 +35,11 @@ export class VirtualTime implements Clock, Timers {
     return this.#set({ atMillis: this.#elapsedMillis + millis, order: this.#order++, everyMillis: millis, callback });
   }
 
+  /** Needs no time to pass. */
+  soon(callback: () => void): void {
+    queueMicrotask(callback);
+  }
+
   /** Timers that are set. */
   get pendingTimers(): number {
     return this.#due.size;

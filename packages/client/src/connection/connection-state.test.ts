@@ -18,6 +18,7 @@ const event: fc.Arbitrary<ConnectionEvent> = fc.oneof(
     { name: 'refused', reason: 'refused' },
     { name: 'due' },
     { name: 'wake' },
+    { name: 'steady' },
     { name: 'disconnect' },
   ),
   fc.record({ name: fc.constant('failed' as const), reason: fc.string(), recoverable: fc.boolean() }),
@@ -69,6 +70,14 @@ describe('connection state', () => {
         }
       }),
     );
+  });
+
+  it('a connection that breaks as soon as it stands waits longer each time, one that has stood for a while does not', () => {
+    const ready: readonly ConnectionEvent[] = [{ name: 'due' }, { name: 'credentials' }, { name: 'opened' }, { name: 'accepted' }];
+    const broken: ConnectionEvent = { name: 'failed', reason: 'cut', recoverable: true };
+    const thrice = run([{ name: 'connect' }, ...ready, broken, ...ready, broken, ...ready, broken]);
+    expect(thrice).toEqual({ name: 'waiting', attempt: 3, reason: 'cut' });
+    expect(run([...ready, { name: 'steady' }, broken], thrice)).toEqual({ name: 'waiting', attempt: 1, reason: 'cut' });
   });
 
   it('disconnect ends in idle from everywhere but closed', () => {

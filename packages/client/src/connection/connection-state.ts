@@ -11,6 +11,9 @@
  *    └── failed beyond the policy, or beyond recovery             shutdown (any) ──▶ closed
  * ```
  *
+ * An attempt counts as failed until messages have flowed for a while (`steady`): a connection that breaks as soon as it stands is opened
+ * again after growing pauses, like one that does not come about.
+ *
  * What a state entails, for whoever drives it: a socket exists in `opening`, `authenticating` and `ready` and in no other
  * state ({@link holdsSocket}); every state but `idle` and `closed` has exactly one timer, which bounds it.
  */
@@ -23,8 +26,8 @@ export type ConnectionState =
   | { readonly name: 'opening'; readonly attempt: number; readonly refusals: number }
   /** The token is sent, the verdict not yet here. */
   | { readonly name: 'authenticating'; readonly attempt: number; readonly refusals: number }
-  /** Messages flow. */
-  | { readonly name: 'ready' }
+  /** Messages flow. `failures`: attempts that failed before, 0 once this one is steady. */
+  | { readonly name: 'ready'; readonly failures: number }
   /** Between two attempts. */
   | { readonly name: 'waiting'; readonly attempt: number; readonly reason: string }
   /** Over for good. */
@@ -41,6 +44,8 @@ export type ConnectionEvent =
   | { readonly name: 'failed'; readonly reason: string; readonly recoverable: boolean }
   /** The pause between two attempts is over. */
   | { readonly name: 'due' }
+  /** Messages have flowed for a while. */
+  | { readonly name: 'steady' }
   /** The machine is back: network, tab or lid. */
   | { readonly name: 'wake' }
   | { readonly name: 'disconnect' }
@@ -56,7 +61,7 @@ export interface ReconnectPolicy {
 /** How often in a row the server may refuse a token before that is final. */
 const refusalsMax = 1;
 
-type Rule = 'stay' | 'authorize' | 'open' | 'authenticate' | 'rest' | 'retry' | 'renew' | 'stop' | 'end';
+type Rule = 'stay' | 'authorize' | 'open' | 'authenticate' | 'rest' | 'forget' | 'retry' | 'renew' | 'stop' | 'end';
 
 /** Every event in every state; a missing cell does not compile. */
 const RULES: Record<ConnectionEvent['name'], Record<ConnectionState['name'], Rule>> = {
@@ -99,6 +104,7 @@ const RULES: Record<ConnectionEvent['name'], Record<ConnectionState['name'], Rul
     closed: 'stay',
   },
   due: { idle: 'stay', authorizing: 'stay', opening: 'stay', authenticating: 'stay', ready: 'stay', waiting: 'authorize', closed: 'stay' },
+  steady: { idle: 'stay', authorizing: 'stay', opening: 'stay', authenticating: 'stay', ready: 'forget', waiting: 'stay', closed: 'stay' },
   wake: { idle: 'stay', authorizing: 'stay', opening: 'stay', authenticating: 'stay', ready: 'stay', waiting: 'authorize', closed: 'stay' },
   disconnect: {
     idle: 'stay',
@@ -112,7 +118,7 @@ const RULES: Record<ConnectionEvent['name'], Record<ConnectionState['name'], Rul
   shutdown: { idle: 'end', authorizing: 'end', opening: 'end', authenticating: 'end', ready: 'end', waiting: 'end', closed: 'stay' },
 };
 
-/** The attempts that failed since messages last flowed. */
+/** The attempts that failed since messages last flowed; 0 while they do. */
 export function attemptsOf(state: ConnectionState): number {
   return 'attempt' in state ? state.attempt : 0;
 }
@@ -137,11 +143,13 @@ export function nextState(state: ConnectionState, event: ConnectionEvent, policy
     case 'authenticate':
       return { name: 'authenticating', attempt, refusals };
     case 'rest':
-      return { name: 'ready' };
+      return { name: 'ready', failures: attempt };
+    case 'forget':
+      return 'failures' in state && state.failures > 0 ? { name: 'ready', failures: 0 } : state;
     case 'renew':
       return refusals < refusalsMax ? { name: 'authorizing', attempt, refusals: refusals + 1 } : { name: 'idle', reason: reasonOf(event) };
     case 'retry':
-      return afterFailure(event, attempt + 1, policy);
+      return afterFailure(event, (state.name === 'ready' ? state.failures : attempt) + 1, policy);
     case 'stop':
       return { name: 'idle', reason: undefined };
     case 'end':

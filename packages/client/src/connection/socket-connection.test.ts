@@ -192,6 +192,35 @@ describe('socket connection', () => {
     expect(connection.state.name).not.toBe('idle');
   });
 
+  it('waits longer after every failure, also when each connection stands for a moment', async () => {
+    const { time, wire, connection } = open();
+    connection.connect().catch(() => undefined);
+    const pauses: number[] = [];
+    for (let attempt = 0; attempt < 6; attempt++) {
+      await settled();
+      wire.latest?.say('open');
+      wire.latest?.frame(ACCEPT);
+      const { length } = wire.sockets;
+      wire.latest?.drop();
+      let pause = 0;
+      while (wire.sockets.length === length && pause < 40_000) {
+        time.advance(100);
+        pause += 100;
+        await settled();
+      }
+      pauses.push(pause);
+    }
+    expect(pauses.at(-1)).toBeGreaterThanOrEqual(15_000);
+    wire.latest?.say('open');
+    wire.latest?.frame(ACCEPT);
+    time.advance(5_000);
+    const { length } = wire.sockets;
+    wire.latest?.drop();
+    time.advance(1_000);
+    await settled();
+    expect(wire.sockets).toHaveLength(length + 1);
+  });
+
   it('waits longer after every failure, up to the maximum', async () => {
     const { time, wire, connection } = open();
     connection.connect().catch(() => undefined);

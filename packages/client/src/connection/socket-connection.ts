@@ -13,6 +13,8 @@ const authorizeTimeoutMillis = 60_000;
 const openTimeoutMillis = 10_000;
 /** How long the server may think about the token. */
 const authenticateTimeoutMillis = 10_000;
+/** Without pings: how long messages must flow before earlier failures are forgotten. With them, until the first one is due. */
+const steadyMillis = 5_000;
 
 /** Why messages stopped flowing. */
 export interface DisconnectReason {
@@ -137,6 +139,10 @@ export class SocketConnection {
     const before = this.#state;
     const after = nextState(before, event, this.settings);
     if (after === before) return;
+    if (event.name === 'steady') {
+      this.#state = after;
+      return;
+    }
     if (event.name === 'refused' && this.#token !== undefined) this.#credentials.invalidate(this.#token);
     this.#timer?.cancel();
     this.#timer = undefined;
@@ -148,6 +154,9 @@ export class SocketConnection {
 
   #announce(before: ConnectionState, event: ConnectionEvent): void {
     const after = this.#state;
+    // settled first: a listener may call `connect`, whose promise is about what comes after this event
+    const outcome = this.#outcome(after);
+    if (outcome !== undefined) this.#arrive(outcome);
     if (event.name === 'failed' || event.name === 'refused') {
       this.#lastFailure = event.reason;
       this.#listener.failed(event.reason, after.name === 'waiting' || after.name === 'authorizing');
@@ -156,15 +165,15 @@ export class SocketConnection {
       const message = 'reason' in event ? event.reason : event.name;
       this.#listener.lost(this.#closeCode === undefined ? { message } : { message, code: this.#closeCode });
     }
-    if (after.name === 'closed') this.#arrive(clientError('CLIENT_CLOSED', {}));
-    if (after.name !== 'idle') return;
-    if (after.reason === undefined) {
-      this.#arrive(clientError('DISCONNECTED', {}));
-      return;
-    }
-    const error = this.#refusal ?? clientError('CONNECTION_LOST', { url: this.settings.url, reason: after.reason });
-    this.#arrive(error);
-    this.#listener.gaveUp(error);
+    if (outcome !== undefined && after.name === 'idle' && after.reason !== undefined) this.#listener.gaveUp(outcome);
+  }
+
+  /** What whoever waits for messages to flow is told in a state in which nothing is tried any more. */
+  #outcome(state: ConnectionState): KalamClientError | KalamServerError | undefined {
+    if (state.name === 'closed') return clientError('CLIENT_CLOSED', {});
+    if (state.name !== 'idle') return undefined;
+    if (state.reason === undefined) return clientError('DISCONNECTED', {});
+    return this.#refusal ?? clientError('CONNECTION_LOST', { url: this.settings.url, reason: state.reason });
   }
 
   #enter(state: ConnectionState): void {
@@ -311,10 +320,15 @@ export class SocketConnection {
    * silent one the connection is dead, whatever the operating system believes (half-open, or the machine slept).
    */
   #startPings(): void {
-    if (this.settings.pingIntervalMillis <= 0) return;
+    const { pingIntervalMillis, timers } = this.settings;
+    if (pingIntervalMillis <= 0) {
+      this.#timer = timers.after(steadyMillis, () => this.dispatch({ name: 'steady' }));
+      return;
+    }
     this.#heard = true;
     this.#probing = false;
-    this.#timer = this.settings.timers.every(this.settings.pingIntervalMillis, () => {
+    this.#timer = timers.every(pingIntervalMillis, () => {
+      this.dispatch({ name: 'steady' });
       if (this.#heard) this.send(PING_TEXT);
       else if (this.#probing) this.restart('the server has gone silent');
       else this.#probing = this.send(PROBE_TEXT);

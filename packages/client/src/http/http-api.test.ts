@@ -138,7 +138,8 @@ describe('requests', () => {
 
   it('says what it does not do', async () => {
     const client = connect(counting().provider);
-    await expect(client.queryWithFiles('x', {})).rejects.toMatchObject({ code: 'NOT_IMPLEMENTED' });
+    await expect(client.executeAsUser(' ; ', 'bob')).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
+    await expect(client.queryWithFiles('x', {}, [], () => undefined)).rejects.toMatchObject({ code: 'NOT_IMPLEMENTED' });
     await expect(client.login()).rejects.toMatchObject({ code: 'LOGIN_NEEDS_PASSWORD' });
     await client.shutdown();
     await expect(client.query('SELECT 1')).rejects.toMatchObject({ code: 'CLIENT_CLOSED' });

@@ -153,6 +153,33 @@ describe('live rows', () => {
     expect(shown.map((rows) => rows.length)).toEqual([1, 3]);
   });
 
+  it('a row whose key changes leaves its old key', () => {
+    const byColumn = open({ keyColumns: ['a'] });
+    const byFunction = open({ getKey: (row) => row['a']?.asString() });
+    for (const { shown, ack, batch, change } of [byColumn, byFunction]) {
+      ack();
+      batch([{ id: 1, a: 'x', b: '7', _seq: '1', _deleted: false }]);
+      change('update', [{ id: 1, a: 'y', b: '7', _seq: '2' }], [{ id: 1, a: 'x', _seq: '1' }]);
+      expect(shown.at(-1)).toEqual([{ id: 1, a: 'y', b: '7', _seq: '2', _deleted: false }]);
+      change('delete', [], [{ id: 1, a: 'y', b: '7', _seq: '3', _deleted: true }]);
+      expect(shown.at(-1)).toEqual([]);
+    }
+  });
+
+  it('a getKey that throws costs its own row only, and is told', () => {
+    const { rows, shown, ack, batch } = open({
+      getKey: (row) => {
+        const id = row['id']?.asInt();
+        if (id === 2) throw new Error('mine');
+        return id;
+      },
+    });
+    ack();
+    expect(() => batch([1, 2, 3].map((id) => ({ id, a: null, b: null, _seq: String(id), _deleted: false })))).toThrow('mine');
+    expect(shown.at(-1)?.map((row) => row['id'])).toEqual([1, 3]);
+    expect(rows.rows).toHaveLength(2);
+  });
+
   it('a fresh snapshot replaces everything', () => {
     const { shown, ack, batch } = open();
     ack();

@@ -59,19 +59,31 @@ export class LiveRows<T> implements SubscriptionSink {
   }
 
   batch(frame: Extract<ServerFrame, { type: 'initial_data_batch' }>): void {
-    for (const row of frame.rows) this.#upsert(row, undefined);
-    if (!frame.position.hasMore && this.#dirty) this.#show();
+    this.#each(frame.rows, (row) => this.#upsert(row, undefined), !frame.position.hasMore);
   }
 
   changed(frame: ChangeFrame): void {
-    if (frame.changeType === 'delete') for (const row of frame.oldValues) this.#remove(row);
-    else for (const [index, row] of frame.rows.entries()) this.#upsert(row, frame.oldValues[index]);
-    if (this.#dirty) this.#show();
+    if (frame.changeType === 'delete') this.#each(frame.oldValues, (row) => this.#remove(row), true);
+    else this.#each(frame.rows, (row, index) => this.#upsert(row, frame.oldValues[index]), true);
   }
 
   failed(error: { readonly code: string; readonly message: string }): void {
     // the rows are about to be replaced, which is all there is to it for someone who sees only whole sets
     if (error.code !== 'RESYNC_REQUIRED') this.#settings.failed(error);
+  }
+
+  /** A row that the application's `getKey` throws at costs the others nothing; the first thing it threw is thrown on at the end. */
+  #each(rows: readonly WireRow[], take: (row: WireRow, index: number) => void, complete: boolean): void {
+    const thrown: unknown[] = [];
+    for (const [index, row] of rows.entries()) {
+      try {
+        take(row, index);
+      } catch (error) {
+        thrown.push(error);
+      }
+    }
+    if (complete && this.#dirty) this.#show();
+    if (thrown.length > 0) throw thrown[0];
   }
 
   #show(): void {
@@ -97,10 +109,20 @@ export class LiveRows<T> implements SubscriptionSink {
       this.failed(this.#keyMissing());
       return;
     }
-    const merged = this.#merge(row, old, this.#entries.get(key)?.row);
+    const before = this.#takeReplaced(row, old, key) ?? this.#entries.get(key)?.row;
+    const merged = this.#merge(row, old, before);
     this.#entries.set(key, { row: merged, shown: undefined });
     this.#dirty = true;
     if (limit !== undefined && this.#entries.size > limit) this.#dropOldest();
+  }
+
+  /** Takes out the row under its old key when an update has changed the key, which only columns other than the table's own key can do. */
+  #takeReplaced(row: WireRow, old: WireRow | undefined, key: string): WireRow | undefined {
+    const oldKey = old === undefined ? key : this.#keyOf({ ...row, ...old });
+    if (oldKey === undefined || oldKey === key) return undefined;
+    const replaced = this.#entries.get(oldKey)?.row;
+    this.#entries.delete(oldKey);
+    return replaced;
   }
 
   #dropOldest(): void {

@@ -1,7 +1,7 @@
-import { SeededRandom } from '@kalamdb/testing';
+import { SeededRandom, VirtualTime } from '@kalamdb/testing';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { Auth, createClient, type KalamDBClient, type RowData, type ServerMessage } from '../index.ts';
+import { Auth, type ClientOptions, createClient, type KalamDBClient, LogLevel, type RowData, type ServerMessage } from '../index.ts';
 import { WireServer } from './wire-server.fixture.ts';
 
 const SQL = 'SELECT * FROM app.t';
@@ -16,8 +16,8 @@ afterEach(async () => {
   await server.stop();
 });
 
-function connect(token = 'good'): KalamDBClient {
-  const client = createClient({ url: server.url, authProvider: async () => Auth.jwt(token), random: new SeededRandom(1) });
+function connect(options: Partial<ClientOptions> = {}): KalamDBClient {
+  const client = createClient({ url: server.url, authProvider: async () => Auth.jwt('good'), random: new SeededRandom(1), ...options });
   client.setReconnectDelay(1, 5);
   clients.push(client);
   return client;
@@ -207,6 +207,93 @@ describe('a live query over real sockets', () => {
     const query = await follow(client);
     server.put(1, 'row');
     await query.caughtUp();
+  });
+
+  it('a callback that rejects later is told to onError too', async () => {
+    const client = connect();
+    const told = new Promise<string>((resolve) => client.onError(({ message }) => resolve(message)));
+    await client.live(SQL, async () => {
+      throw new Error('mine, later');
+    });
+    expect(await told).toBe('a callback threw: mine, later');
+  });
+
+  it('a raw callback that throws at the acknowledgement keeps its subscription', async () => {
+    const client = connect();
+    const told: string[] = [];
+    client.onError(({ message }) => told.push(message));
+    const watch = watcher();
+    const events: string[] = [];
+    await client.subscribeWithSql(SQL, ({ type }) => {
+      events.push(type);
+      watch.poke();
+      if (type === 'subscription_ack') throw new Error('mine');
+    });
+    server.put(1, 'row');
+    await watch.until(() => events.includes('change'));
+    expect(told).toEqual(['a callback threw: mine']);
+  });
+
+  it('a log listener that throws breaks nothing', async () => {
+    const client = connect({
+      logLevel: LogLevel.Verbose,
+      logListener: () => {
+        throw new Error('the disk of the log is full');
+      },
+    });
+    const query = await follow(client);
+    server.cutAll();
+    server.put(1, 'row');
+    await query.caughtUp();
+    expect(query.rows()).toHaveLength(1);
+  });
+
+  it('whoever unsubscribes while waiting is told so, and leaves no timer behind', async () => {
+    const time = new VirtualTime();
+    const client = connect({ timers: time });
+    await client.connect();
+    const pings = time.pendingTimers;
+    const inside = client.subscribeWithSql(SQL, (event) => {
+      if (event.type === 'subscription_ack') void client.unsubscribe(event.subscription_id);
+    });
+    await expect(inside).rejects.toMatchObject({ code: 'UNSUBSCRIBED' });
+    client.onSend((text) => text.includes('"subscribe"') && void client.unsubscribeAll());
+    await expect(client.live(SQL, () => undefined)).rejects.toMatchObject({ code: 'UNSUBSCRIBED' });
+    expect([client.getSubscriptionCount(), time.pendingTimers]).toEqual([0, pings]);
+  });
+
+  it('whoever waits when the client is shut down is told that', async () => {
+    const client = connect();
+    const waiting = client.live(SQL, () => undefined);
+    await client.shutdown();
+    await client.shutdown();
+    await expect(waiting).rejects.toMatchObject({ code: 'CLIENT_CLOSED' });
+    await expect(client.connect()).rejects.toMatchObject({ code: 'CLIENT_CLOSED' });
+  });
+
+  it('connect may be called while a disconnect is being told', async () => {
+    const client = connect();
+    await client.connect();
+    const again = new Promise<void>((resolve, reject) => client.onDisconnect(() => client.connect().then(resolve, reject)));
+    await client.disconnect();
+    await again;
+    expect(client.isConnected()).toBe(true);
+  });
+
+  it('an empty subscription outlives the time in which the server still counts the socket that was cut', async () => {
+    const query = await follow(connect());
+    await query.caughtUp();
+    server.limitRefusals = 1;
+    server.cutAll();
+    server.put(1, 'row');
+    await query.caughtUp();
+    expect(query.rows()).toHaveLength(1);
+  });
+
+  it('an option that is undefined is an option that is not given', async () => {
+    const query = await follow(connect({ webSocket: undefined, fetch: undefined, pingIntervalMs: undefined }));
+    await query.caughtUp();
+    expect(server.connections).toBe(1);
   });
 
   it('many subscriptions share one socket', async () => {

@@ -244,7 +244,7 @@ export class Subscription {
         return;
       case 'SUBSCRIPTION_LIMIT_EXCEEDED':
         // after a reconnect the server may still count the socket that it has not missed yet
-        if (this.#resumable) this.#restart(frame.message);
+        if (this.#settle === undefined) this.#restart(frame.message);
         else this.#fail(new KalamServerError(frame));
         return;
       default:
@@ -282,6 +282,8 @@ export class Subscription {
 
   #expectProgress(): void {
     this.#cancelTimer();
+    // the application may have ended it while it was told of what has just been sent or received
+    if (this.#phase !== 'asked' && this.#phase !== 'loading') return;
     this.#timer = this.#port.timers.after(progressTimeoutMillis, () => this.#port.stalled(`no answer for '${this.request.sql}'`));
   }
 

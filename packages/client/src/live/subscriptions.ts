@@ -79,12 +79,18 @@ export class Subscriptions {
 
   /** Ends one; an unknown id is one that has ended. */
   remove(id: string): void {
-    this.#members.get(id)?.end(clientError('DISCONNECTED', {}));
+    const subscription = this.#members.get(id);
+    subscription?.end(clientError('UNSUBSCRIBED', { sql: subscription.request.sql }));
   }
 
-  /** Ends all. */
+  /** Ends all, at the application's wish. */
   clear(): void {
     for (const id of [...this.#members.keys()]) this.remove(id);
+  }
+
+  /** Ends all, because the client ends; whoever still waits is told `CLIENT_CLOSED`. */
+  close(): void {
+    for (const subscription of [...this.#members.values()]) subscription.end(clientError('CLIENT_CLOSED', {}));
   }
 
   /** A socket has become ready. */

@@ -47,6 +47,8 @@ export class WireServer {
   expiredSeq = 0n;
   /** Answers a resume with one version too many, as a server that takes `from` inclusively would. */
   overlapping = false;
+  /** So many subscriptions are refused as one too many. */
+  limitRefusals = 0;
   /** Cuts a connection after this many frames. */
   cutAfterFrames: number | undefined;
 
@@ -167,6 +169,11 @@ export class WireServer {
   }
 
   #subscribe(socket: WebSocket, { id, options }: { id: string; options: Record<string, unknown> }): void {
+    if (this.limitRefusals > 0) {
+      this.limitRefusals--;
+      this.#send(socket, { type: 'error', subscription_id: id, code: 'SUBSCRIPTION_LIMIT_EXCEEDED', message: 'too many' });
+      return;
+    }
     const from = options['from'] === undefined ? undefined : BigInt(options['from'] as bigint);
     if (from !== undefined && from <= this.expiredSeq) {
       this.#send(socket, { type: 'error', subscription_id: id, code: 'RESYNC_REQUIRED', message: 'too old' });

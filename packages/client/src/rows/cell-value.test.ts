@@ -74,6 +74,10 @@ describe('cell value', () => {
     expect(of(raw)[reader]()).toEqual(expected);
   });
 
+  it('an integer beyond 2^53 is a number like any other', () => {
+    expect([of(2n ** 60n).isNumber(), of(2n ** 60n).asBool(), of(0n).asBool()]).toEqual([true, true, false]);
+  });
+
   it('reads timestamps by their column type, and by size when that is unknown', () => {
     expect(KalamCellValue.from(1_000_000, 'Timestamp').asDate()?.toISOString()).toBe('1970-01-01T00:00:01.000Z');
     expect(KalamCellValue.from(19_000, 'Date').asDate()?.toISOString()).toBe('2022-01-08T00:00:00.000Z');

@@ -85,7 +85,7 @@ export class KalamCellValue {
     return typeof this.#raw === 'string';
   }
   isNumber(): boolean {
-    return typeof this.#raw === 'number';
+    return typeof this.#raw === 'number' || typeof this.#raw === 'bigint';
   }
   isBool(): boolean {
     return typeof this.#raw === 'boolean';
@@ -139,7 +139,7 @@ export class KalamCellValue {
   /** A truth value; `true`, `false`, `1` and `0` count as text too, any number by being zero or not. */
   asBool(): boolean | null {
     if (typeof this.#raw === 'boolean') return this.#raw;
-    if (typeof this.#raw === 'number') return this.#raw !== 0;
+    if (this.isNumber()) return Number(this.#raw) !== 0;
     if (typeof this.#raw !== 'string') return null;
     const text = this.#raw.trim().toLowerCase();
     if (text === 'true' || text === '1') return true;

@@ -46,6 +46,7 @@ describe('SQL text', () => {
     );
     expect(deleteText(quoteTable('items', 'app'), 7)).toBe('DELETE FROM "app"."items" WHERE "id" = 7');
     expect(executeAsText('SELECT 1 ; ', "o'neil")).toBe("EXECUTE AS USER 'o''neil' (SELECT 1)");
+    expect(executeAsText('SELECT 1 -- one', 'bob')).toBe("EXECUTE AS USER 'bob' (SELECT 1 -- one\n)");
   });
 
   it.each([Number.NaN, Number.POSITIVE_INFINITY, () => 1, new Uint8Array(1), 'nul\0'])('refuses %s', (value) => {

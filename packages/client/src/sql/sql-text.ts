@@ -74,5 +74,6 @@ export function executeAsText(sql: string, user: string): string {
   const inner = sql.trim().replace(/[;\s]+$/, '');
   if (inner === '') throw clientError('INVALID_ARGUMENT', { name: 'sql', reason: 'empty' });
   if (user.trim() === '') throw clientError('INVALID_ARGUMENT', { name: 'user', reason: 'empty' });
-  return `EXECUTE AS USER ${sqlText(user.trim())} (${inner})`;
+  // a comment at the end would swallow the parenthesis
+  return `EXECUTE AS USER ${sqlText(user.trim())} (${inner}${inner.includes('--') ? '\n' : ''})`;
 }

@@ -4,6 +4,7 @@ import { grantFor } from '../access/grant.ts';
 import type { Catalog } from '../catalog/catalog.ts';
 import type { Table } from '../catalog/table.ts';
 import type { LiveSources } from '../live/sources.ts';
+import type { SeqGaps } from '../sequencer/seq-gaps.ts';
 import type { Sequencer } from '../sequencer/sequencer.ts';
 import { type EvaluationSources, evaluationFor } from '../session/evaluation.ts';
 
@@ -14,11 +15,12 @@ const SEQ_MAX = (1n << 63n) - 1n;
 export function liveSources(parts: {
   readonly catalog: Catalog;
   readonly sequencer: Sequencer;
+  readonly gaps: SeqGaps;
   readonly evaluation: EvaluationSources;
   readonly clock: Clock;
   readonly timers: Timers;
 }): LiveSources {
-  const { catalog, sequencer, evaluation, clock, timers } = parts;
+  const { catalog, sequencer, gaps, evaluation, clock, timers } = parts;
   const tableOf = (info: TableInfo): Table | undefined => catalog.tableById(info.id);
   return {
     commits: sequencer,
@@ -47,6 +49,7 @@ export function liveSources(parts: {
       if (table === undefined) return SEQ_MAX;
       return table.kind === 'stream' ? sequencer.streams.horizon(partition) : 0n;
     },
+    isLost: (seq) => gaps.contains(seq),
     context: (principal) => evaluationFor(evaluation, principal, []),
   };
 }

@@ -26,6 +26,7 @@ import { Janitor } from '../jobs/janitor.ts';
 import { Live } from '../live/live.ts';
 import { QueryRunner } from '../read/query-runner.ts';
 import { LatchTable } from '../sequencer/latch-table.ts';
+import { SeqGaps } from '../sequencer/seq-gaps.ts';
 import { SeqReservation } from '../sequencer/seq-reservation.ts';
 import { Sequencer } from '../sequencer/sequencer.ts';
 import type { EvaluationSources } from '../session/evaluation.ts';
@@ -87,11 +88,18 @@ interface Environment {
  * housekeeping. Throws DIRECTORY_LOCKED, FORMAT_UNKNOWN, DAMAGED_DATA; nothing stays open then.
  */
 export async function openDatabase(options: DatabaseOptions): Promise<Database> {
-  const { clock = systemClock, random = systemRandom, timers = systemTimers, files = systemFiles, nodeId = 1 } = options;
+  const { random = systemRandom, timers = systemTimers, files = systemFiles } = options;
+  // Loads while the stores open; `databaseOn` waits for it and reports its failure.
+  initParser().catch(() => undefined);
+  return databaseOn(await openStorage({ directory: options.directory, files, timers, random }), options);
+}
+
+/** {@link openDatabase} on stores that are open already. The database owns them: they are closed with it, and when it cannot be opened. */
+export async function databaseOn(storage: Storage, options: DatabaseOptions): Promise<Database> {
+  const { clock = systemClock, random = systemRandom, timers = systemTimers, nodeId = 1 } = options;
   const environment: Environment = { clock, random, timers, nodeId, warn: options.onWarning ?? warnProcess };
-  await initParser();
-  const storage = await openStorage({ directory: options.directory, files, timers, random });
   try {
+    await initParser();
     return await assemble(storage, environment, options);
   } catch (error) {
     await storage.close();
@@ -103,36 +111,45 @@ async function assemble(storage: Storage, environment: Environment, options: Dat
   const { clock, random, timers, nodeId, warn } = environment;
   const { directory, files = systemFiles, durability } = options;
   const sequencer = openSequencer(storage, environment, options);
-  const latches = new LatchTable();
+  const gaps = await openGaps(sequencer, storage);
+  const latches = new LatchTable(timers);
   const hasher = new PasswordHasher(options.passwordCost ?? DEFAULT_PASSWORD_COST, random);
   const catalog = await openCatalog(sequencer, options, hasher);
   const commit: DdlContext['commit'] = (turn) => sequencer.submit(turn, { alone: true });
   const accounts = new Accounts({ catalog, hasher, clock, commit: (turn) => sequencer.submit(turn) });
   const evaluation: EvaluationSources = { clock, random, ids: new SnowflakeSequence({ clock, node: nodeId }) };
-  const live = new Live(liveSources({ catalog, sequencer, evaluation, clock, timers }), {
+  const live = new Live(liveSources({ catalog, sequencer, gaps, evaluation, clock, timers }), {
     userSubscriptionsMax: options.userSubscriptionsMax,
   });
   const isCurrent = (table: Table): boolean => catalog.tableById(table.id) === table;
-  const transactions = new Transactions({ sequencer, latches, clock, timers, random, isCurrent, limits: options.transactionLimits });
   const queries = openQueries(sequencer, storage, { ...environment, timeoutMillis: options.statementTimeoutMillis });
+  const transactions = new Transactions({
+    sequencer,
+    latches,
+    queries,
+    clock,
+    timers,
+    random,
+    isCurrent,
+    limits: options.transactionLimits,
+  });
   const monitor = new EventLoopMonitor();
   const stopEnding = followCatalog(catalog, { live, rowCache: sequencer.rowCache });
   registerViews(catalog, {
     nodeId,
     mayRead,
     settings: options.settings ?? (() => []),
-    metrics: () => [...eventLoopMetrics(monitor), ...(options.metrics?.() ?? [])],
+    metrics: () => [...eventLoopMetrics(monitor), ...storageMetrics(sequencer, storage), ...(options.metrics?.() ?? [])],
     liveQueries: () => liveQueryRecords(live.list()),
     transactions: () => transactions.list(),
   });
   const janitor = new Janitor({ catalog, sequencer, hot: storage.hot, timers, warn });
-  const secrets = new Secrets(directory, files, random);
   const startedAtMillis = clock.now();
 
   const services: SessionServices = {
     catalog,
     compiler: new StatementCompiler({ plansMax: PLANS_MAX }),
-    autocommit: new Autocommit({ sequencer, latches, isCurrent }),
+    autocommit: new Autocommit({ sequencer, latches, queries, isCurrent }),
     transactions,
     queries,
     evaluation,
@@ -145,7 +162,7 @@ async function assemble(storage: Storage, environment: Environment, options: Dat
     accounts,
     live,
     services,
-    secret: (name, bytes) => secrets.get(name, bytes),
+    secret: secretsOf(directory, files, random),
     status: () => ({ durability, startedAtMillis, nodeId, ...storageFigures(sequencer, storage), ...monitor.figures }),
     close: async () => {
       sequencer.stop();
@@ -153,10 +170,7 @@ async function assemble(storage: Storage, environment: Environment, options: Dat
       transactions.abortAll(kalamError('SHUTTING_DOWN'));
       stopEnding();
       live.close();
-      await queries.close();
-      await janitor.close();
-      await sequencer.close();
-      await storage.close();
+      for (const part of [queries, janitor, sequencer, storage]) await part.close();
     },
   });
 }
@@ -168,6 +182,11 @@ function ddlRunner(
   const exclusive: DdlContext['exclusive'] = (work) => latches.exclusive(work);
   const latch: DdlContext['latch'] = (tableIds, work) => latches.hold(tableIds, work);
   return (statement, { principal, namespace }) => runDdl(statement, { ...context, principal, namespace, exclusive, latch });
+}
+
+function secretsOf(directory: string | undefined, files: FileSystem, random: Random): Database['secret'] {
+  const secrets = new Secrets(directory, files, random);
+  return (name, bytes) => secrets.get(name, bytes);
 }
 
 function openQueries(
@@ -182,6 +201,18 @@ function openQueries(
 
 function storageFigures({ watermark }: Sequencer, { hot, log }: Storage): Pick<DatabaseStatus, 'watermark' | 'appliedSeq' | 'incarnation'> {
   return { watermark, appliedSeq: hot.appliedSeq, incarnation: log.incarnation };
+}
+
+function storageMetrics(sequencer: Sequencer, storage: Storage): readonly Metric[] {
+  const { watermark, appliedSeq } = storageFigures(sequencer, storage);
+  const { bytes, hits, misses } = sequencer.rowCache.status;
+  return [
+    ['watermark', watermark],
+    ['applied_seq', appliedSeq],
+    ['row_cache_bytes', bytes],
+    ['row_cache_hits', hits],
+    ['row_cache_misses', misses],
+  ];
 }
 
 function eventLoopMetrics(monitor: EventLoopMonitor): readonly Metric[] {
@@ -210,6 +241,16 @@ function openSequencer(storage: Storage, environment: Environment, options: Data
     tailBytesMax: options.tailBytesMax,
     warn,
   });
+}
+
+/** Writes down where the log ended, before anything else is committed. A new database has nothing that could be lost. */
+async function openGaps(sequencer: Sequencer, { log, hot }: Storage): Promise<SeqGaps> {
+  const snapshot = hot.snapshot();
+  const gaps = SeqGaps.load(snapshot);
+  snapshot.close();
+  const end = log.lastSeq > hot.appliedSeq ? log.lastSeq : hot.appliedSeq;
+  if (end > 0n) gaps.added(await sequencer.submit((draft) => gaps.add(draft, end), { alone: true }));
+  return gaps;
 }
 
 /** Loads the catalog, lets it follow every commit, and writes what a first start needs. */

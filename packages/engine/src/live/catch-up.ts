@@ -1,5 +1,5 @@
 import { kalamError } from '@kalamdb/protocol';
-import type { ChangeSet, PartitionChanges } from '../contract.ts';
+import type { ChangeSet, PartitionChanges, RowChange } from '../contract.ts';
 import type { LiveCounters } from './counters.ts';
 import type { SharedBody } from './frame.ts';
 import { type Cursor, nextTurn } from './initial-load.ts';
@@ -47,11 +47,16 @@ async function replay(straggler: Straggler, changes: readonly ChangeSet[], { sou
   const stepsMax = sources.sliceRowsMax ?? SLICE_ROWS_MAX;
   let stepsLeft = stepsMax;
   for (const change of changes) {
-    const part = change.parts.find(({ partition }) => samePartition(straggler.group, partition));
-    if (part !== undefined) {
-      if (!replayRows(straggler, part)) return;
-      stepsLeft -= part.rows.length;
+    for (const row of rowsFor(straggler, change)) {
+      const { cursor } = straggler;
+      if (cursor === undefined) return;
+      if (row.seq <= cursor.seq) continue;
+      straggler.advance({ kind: 'complete', seq: row.seq }, straggler.group.bodyOf(row));
+      if (--stepsLeft > 0) continue;
+      await nextTurn(sources.timers);
+      stepsLeft = stepsMax;
     }
+    if (straggler.cursor === undefined) return;
     straggler.advance({ kind: 'complete', seq: change.seq }, undefined);
     if (--stepsLeft > 0) continue;
     await nextTurn(sources.timers);
@@ -60,14 +65,8 @@ async function replay(straggler: Straggler, changes: readonly ChangeSet[], { sou
   }
 }
 
-/** Replays the rows of a commit that are above the cursor; `false` when the straggler was stopped by what it got. */
-function replayRows(straggler: Straggler, part: PartitionChanges): boolean {
-  for (const row of part.rows) {
-    const { cursor } = straggler;
-    if (cursor === undefined) return false;
-    if (row.seq > cursor.seq) straggler.advance({ kind: 'complete', seq: row.seq }, straggler.group.bodyOf(row));
-  }
-  return straggler.cursor !== undefined;
+function rowsFor(straggler: Straggler, { parts }: ChangeSet): readonly RowChange[] {
+  return parts.find(({ partition }) => samePartition(straggler.group, partition))?.rows ?? [];
 }
 
 /** Reads the index on from the cursor; `false` when there is more to read. */

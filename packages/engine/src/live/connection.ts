@@ -199,6 +199,10 @@ export class LiveConnection implements SubscriptionHost {
       counters.resyncs += 1;
       throw kalamError('RESYNC_REQUIRED', { reason: `${from} is ahead of this database` });
     }
+    if (sources.isLost(from)) {
+      counters.resyncs += 1;
+      throw kalamError('RESYNC_REQUIRED', { reason: `${from} lies among commits that were lost when the server failed` });
+    }
     if (plan.table.kind === 'stream' && sources.commits.tail(from) !== undefined) return;
     if (from >= sources.horizon(plan.table, partition)) return;
     counters.resyncs += 1;

@@ -1,15 +1,22 @@
 import { kalamError } from '@kalamdb/protocol';
 import type { ChangeSet, Principal, RowChange } from '../contract.ts';
+import { STEP_ROWS, type Steps } from '../slices/steps.ts';
 import { type ConnectOptions, LiveConnection, type LiveHub } from './connection.ts';
 import { LiveCounters } from './counters.ts';
+import { nextTurn } from './initial-load.ts';
 import type { SubscribeOptions } from './load-mode.ts';
 import type { QueryGroup } from './query-group.ts';
 import { Router } from './router.ts';
-import type { LiveSources } from './sources.ts';
+import { type LiveSources, SLICE_ROWS_MAX } from './sources.ts';
 import type { Subscription } from './subscription.ts';
 
 /** Subscriptions that one user may hold over all connections, unless set otherwise. */
 export const USER_SUBSCRIPTIONS_MAX = 1000;
+
+/** Rows of a commit that are handed to their queries in the turn that publishes it; a larger one follows in slices. */
+const DISPATCH_ROWS_MAX = 1000;
+/** Milliseconds of one such slice. */
+const DISPATCH_SLICE_MILLIS = 3;
 
 /** Bounds that the configuration sets. */
 export interface LiveLimits {
@@ -49,6 +56,9 @@ export class Live implements LiveHub {
   readonly #perUser = new Map<string, number>();
   readonly #stopObserving: () => void;
   #dispatchedSeq: bigint;
+  /** A large commit, and what has come after it, is handed on in slices. */
+  #dispatching = false;
+  #closed = false;
 
   constructor(sources: LiveSources, limits: LiveLimits = {}) {
     this.sources = sources;
@@ -131,6 +141,7 @@ export class Live implements LiveHub {
 
   /** Stops following commits and closes every connection without a frame. */
   close(): void {
+    this.#closed = true;
     this.#stopObserving();
     for (const connection of [...this.#connections]) connection.close();
   }
@@ -155,13 +166,72 @@ export class Live implements LiveHub {
     return [...this.#connections].flatMap((connection) => connection.subscriptions());
   }
 
+  /** Hands a commit on at once, unless it is large or one before it is still being handed on. */
   #dispatch(change: ChangeSet): void {
+    if (this.#dispatching) return;
+    if (this.#concerns(change) > DISPATCH_ROWS_MAX) {
+      this.#dispatching = true;
+      void this.#dispatchInSlices();
+      return;
+    }
     for (const { partition, rows } of change.parts) {
       const routes = this.router.routes(partition);
       if (routes === undefined) continue;
       for (const row of rows) routes.visit(row, pushToGroup);
     }
     this.#dispatchedSeq = change.seq;
+  }
+
+  /** Rows of the commit that somebody listens to. */
+  #concerns({ parts }: ChangeSet): number {
+    let count = 0;
+    for (const { partition, rows } of parts) if (this.router.routes(partition) !== undefined) count += rows.length;
+    return count;
+  }
+
+  /** Hands on what the tail holds, in order and a slice at a time, until nothing is left; what has fallen out of it is caught up with. */
+  async #dispatchInSlices(): Promise<void> {
+    const { commits, timers } = this.sources;
+    while (!this.#closed) {
+      const changes = commits.tail(this.#dispatchedSeq);
+      if (changes === undefined) this.#fallBehind();
+      else if (changes.length === 0) break;
+      const steps = this.#dispatchSteps(changes ?? []);
+      while (!this.#closed && !this.#slice(steps)) await nextTurn(timers);
+    }
+    this.#dispatching = false;
+  }
+
+  *#dispatchSteps(changes: readonly ChangeSet[]): Steps<void> {
+    for (const { parts, seq } of changes) {
+      let left = STEP_ROWS;
+      for (const { partition, rows } of parts) {
+        for (const row of rows) {
+          this.router.routes(partition)?.visit(row, pushToGroup);
+          if (--left > 0) continue;
+          left = STEP_ROWS;
+          yield;
+        }
+      }
+      this.#dispatchedSeq = seq;
+      yield;
+    }
+  }
+
+  /** Whether the steps are done after this slice. */
+  #slice(steps: Steps<void>): boolean {
+    const { clock, sliceRowsMax = SLICE_ROWS_MAX } = this.sources;
+    const end = clock.elapsed() + DISPATCH_SLICE_MILLIS;
+    for (let rows = 0; rows < sliceRowsMax && clock.elapsed() < end; rows += STEP_ROWS) if (steps.next().done === true) return true;
+    return false;
+  }
+
+  /** The tail does not reach back to what was handed on: whoever is live reads what it lacks itself. */
+  #fallBehind(): void {
+    const subscriptions = this.#all();
+    for (const subscription of subscriptions) subscription.fallBehind();
+    this.#dispatchedSeq = this.sources.commits.watermark;
+    for (const subscription of subscriptions) subscription.wake();
   }
 }
 

@@ -1,16 +1,30 @@
-import type { PartitionId, RowKey } from '@kalamdb/storage';
+import type { KeyRange, PartitionId, RowKey } from '@kalamdb/storage';
 import type { ChangeSet, PartitionChanges, RowVersion } from '../contract.ts';
+import { finishSteps, type Steps } from '../slices/steps.ts';
+import { mergeKeys } from './sorted-keys.ts';
 
 /** One text per partition, for maps. */
 export function partitionName(partition: PartitionId): string {
   return `${partition.tableId}/${partition.owner}`;
 }
 
+/** Versions that one step of a removal takes. */
+const STEP_VERSIONS = 64;
+/** Keys and versions that are gone and still take a place here, beside as many as are there. */
+const STALE_MAX = 1024;
+
 /** The versions of one partition that the hot tier does not hold yet, and the commits still on their way to the log. */
 export class PartitionOverlay {
   /** Versions of a key in `_seq` order, newest last; never empty. */
   readonly #chains = new Map<RowKey, RowVersion[]>();
-  #sortedKeys: readonly RowKey[] | undefined;
+  /** Ascending. Some may be gone: nothing is under them. Readers walk along it, so it only ever grows at its end, or is replaced. */
+  #sortedKeys: RowKey[] = [];
+  /** Keys that came since, in no order, some of them twice. */
+  #newKeys: RowKey[] = [];
+  /** All versions in `_seq` order, from `#head` on; some may be gone. As for readers, see `#sortedKeys`. */
+  #versions: RowVersion[] = [];
+  #head = 0;
+  #versionCount = 0;
 
   get isEmpty(): boolean {
     return this.#chains.size === 0;
@@ -32,36 +46,108 @@ export class PartitionOverlay {
     return undefined;
   }
 
-  /** The keys that have a version here, in key order. The array is shared: do not change it. */
+  /** What a reader at `watermark` sees here within the range, in the direction of the scan; found while it is read. */
+  *inKeyOrder(range: KeyRange, watermark: bigint): Generator<RowVersion, undefined> {
+    const keys = this.sortedKeys();
+    const start = range.from === undefined ? 0 : firstAtOrAbove(keys, range.from);
+    const end = range.before === undefined ? keys.length : firstAtOrAbove(keys, range.before);
+    for (let offset = 0; offset < end - start; offset++) {
+      const key = keys[range.reverse === true ? end - 1 - offset : start + offset];
+      const version = key === undefined ? undefined : this.at(key, watermark);
+      if (version !== undefined) yield version;
+    }
+  }
+
+  /** What a reader at `watermark` sees here above `afterSeq`, in `_seq` order; found while it is read. */
+  *above(afterSeq: bigint, watermark: bigint): Generator<RowVersion, undefined> {
+    const versions = this.#versions;
+    let low = this.#head;
+    let high = versions.length;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if ((versions[middle]?.seq ?? 0n) > afterSeq) high = middle;
+      else low = middle + 1;
+    }
+    for (let index = low; index < versions.length; index++) {
+      const version = versions[index];
+      if (version === undefined || version.seq > watermark) return;
+      if (this.at(version.key, watermark) === version) yield version;
+    }
+  }
+
+  /** The keys that have a version here, and some that had, in key order. The array is shared: do not change it. */
   sortedKeys(): readonly RowKey[] {
-    this.#sortedKeys ??= [...this.#chains.keys()].sort((a, b) => (a < b ? -1 : 1));
+    if (this.#newKeys.length === 0) return this.#sortedKeys;
+    // A key that went and came again stands here twice.
+    const added = this.#newKeys.sort((a, b) => (a < b ? -1 : 1)).filter((key, at, keys) => key !== keys[at - 1]);
+    this.#newKeys = [];
+    const last = this.#sortedKeys.at(-1);
+    const first = added[0];
+    if (last === undefined || (first !== undefined && first > last)) for (const key of added) this.#sortedKeys.push(key);
+    else this.#sortedKeys = [...finishSteps(mergeKeys(this.#sortedKeys, added))];
     return this.#sortedKeys;
   }
 
-  keys(): IterableIterator<RowKey> {
-    return this.#chains.keys();
+  /** Takes over keys that {@link addApart} left out: ascending, all others included. */
+  setSortedKeys(keys: readonly RowKey[]): void {
+    this.#sortedKeys = [...keys];
   }
 
   add(version: RowVersion): void {
+    if (this.addApart(version)) this.#newKeys.push(version.key);
+  }
+
+  /** Adds a version of a large commit, whose keys come sorted with {@link setSortedKeys}; whether its key is new here. */
+  addApart(version: RowVersion): boolean {
+    this.#versions.push(version);
+    this.#versionCount += 1;
     const chain = this.#chains.get(version.key);
-    if (chain !== undefined) {
-      chain.push(version);
-      return;
-    }
-    this.#chains.set(version.key, [version]);
-    this.#sortedKeys = undefined;
+    if (chain === undefined) this.#chains.set(version.key, [version]);
+    else chain.push(version);
+    return chain === undefined;
   }
 
   /** Forgets one version: it has reached the hot tier, or its commit failed. */
   remove(key: RowKey, seq: bigint): void {
     const chain = this.#chains.get(key);
-    if (chain === undefined) return;
-    const index = chain.findIndex((version) => version.seq === seq);
-    if (index >= 0) chain.splice(index, 1);
-    if (chain.length > 0) return;
-    this.#chains.delete(key);
-    this.#sortedKeys = undefined;
+    const index = chain?.findIndex((version) => version.seq === seq) ?? -1;
+    if (chain === undefined || index < 0) return;
+    chain.splice(index, 1);
+    if (chain.length === 0) this.#chains.delete(key);
+    this.#versionCount -= 1;
+    this.#dropStale();
   }
+
+  #dropStale(): void {
+    const versions = this.#versions;
+    for (let head = versions[this.#head]; head !== undefined && !this.#holds(head); head = versions[this.#head]) this.#head += 1;
+    if (this.#head > STALE_MAX && this.#head * 2 > versions.length) {
+      this.#versions = versions.slice(this.#head);
+      this.#head = 0;
+    }
+    if (this.#versions.length - this.#head > this.#versionCount * 2 + STALE_MAX) {
+      this.#versions = this.#versions.slice(this.#head).filter((version) => this.#holds(version));
+      this.#head = 0;
+    }
+    if (this.#sortedKeys.length > this.#chains.size * 2 + STALE_MAX) {
+      this.#sortedKeys = this.#sortedKeys.filter((key) => this.#chains.has(key));
+    }
+  }
+
+  #holds(version: RowVersion): boolean {
+    return this.#chains.get(version.key)?.includes(version) === true;
+  }
+}
+
+function firstAtOrAbove(keys: readonly RowKey[], key: RowKey): number {
+  let low = 0;
+  let high = keys.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if ((keys[middle] ?? '') < key) low = middle + 1;
+    else high = middle;
+  }
+  return low;
 }
 
 /**
@@ -77,14 +163,20 @@ export class Overlay {
 
   add(change: ChangeSet): void {
     for (const part of change.parts) {
-      const name = partitionName(part.partition);
-      let overlay = this.#partitions.get(name);
-      if (overlay === undefined) {
-        overlay = new PartitionOverlay();
-        this.#partitions.set(name, overlay);
-      }
+      const overlay = this.partitionFor(part.partition);
       for (const row of part.rows) overlay.add(row);
     }
+  }
+
+  /** The overlay of a partition, made if there is none; it may be another one later. */
+  partitionFor(partition: PartitionId): PartitionOverlay {
+    const name = partitionName(partition);
+    let overlay = this.#partitions.get(name);
+    if (overlay === undefined) {
+      overlay = new PartitionOverlay();
+      this.#partitions.set(name, overlay);
+    }
+    return overlay;
   }
 
   remove(change: ChangeSet): void {
@@ -98,5 +190,15 @@ export class Overlay {
     if (overlay === undefined) return;
     for (const row of part.rows) overlay.remove(row.key, row.seq);
     if (overlay.isEmpty) this.#partitions.delete(name);
+  }
+
+  /** {@link remove} in short steps. */
+  *removeInSteps(change: ChangeSet): Steps<void> {
+    for (const { partition, rows } of change.parts) {
+      for (let from = 0; from < rows.length; from += STEP_VERSIONS) {
+        this.removePart({ partition, rows: rows.slice(from, from + STEP_VERSIONS) });
+        yield;
+      }
+    }
   }
 }

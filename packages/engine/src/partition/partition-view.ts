@@ -1,7 +1,7 @@
 import type { Row } from '@kalamdb/protocol';
 import type { HotSnapshot, KeyRange, PartitionId, RowKey, StoredRow } from '@kalamdb/storage';
 import type { RowVersion } from '../contract.ts';
-import type { PartitionOverlay } from './overlay.ts';
+import { PartitionOverlay } from './overlay.ts';
 import { type RowCache, WHOLE_PARTITION_ROWS_MAX } from './row-cache.ts';
 import type { RowLayout } from './row-layout.ts';
 
@@ -55,12 +55,13 @@ function withoutCells(_layout: RowLayout, { key, seq, createdSeq, deleted }: Sto
 }
 
 const NO_CELLS: Row = [];
+const NO_OVERLAY = new PartitionOverlay();
+
+/** The overlay's part of a scan. */
+type Recent = Generator<RowVersion, undefined>;
 
 const isWhole = (range: ScanRange): boolean =>
   range.from === undefined && range.before === undefined && range.reverse !== true && range.cellsUnused !== true;
-
-const inRange = (key: RowKey, range: KeyRange): boolean =>
-  (range.from === undefined || key >= range.from) && (range.before === undefined || key < range.before);
 
 /** Hot tier plus overlay. Where both have a key, the overlay's version wins: it is the same or a newer one. */
 export class MergedView implements PartitionView {
@@ -108,11 +109,10 @@ export class MergedView implements PartitionView {
   }
 
   *#scanStored(range: ScanRange): Iterable<RowVersion> {
-    const { layout, partition, hot, overlay } = this.#source;
+    const { layout, partition, hot, overlay, watermark } = this.#source;
     const stored = hot.scan(partition, range);
-    const recent = overlay === undefined || overlay.isEmpty ? [] : this.#recentInOrder(overlay, range);
-    if (recent.length > 0) {
-      yield* this.#merge(stored, recent, range);
+    if (overlay !== undefined && !overlay.isEmpty) {
+      yield* this.#merge(stored, overlay.inKeyOrder(range, watermark), range);
       return;
     }
     const decode = range.cellsUnused === true ? withoutCells : decodeStored;
@@ -122,45 +122,30 @@ export class MergedView implements PartitionView {
   *scanBySeq(afterSeq: bigint): Iterable<RowVersion> {
     this.#source.check?.();
     const { layout, partition, hot, overlay, watermark } = this.#source;
-    const recent: RowVersion[] = [];
-    for (const key of overlay?.keys() ?? []) {
-      const version = overlay?.at(key, watermark);
-      if (version !== undefined && version.seq > afterSeq) recent.push(version);
-    }
-    recent.sort((a, b) => (a.seq < b.seq ? -1 : 1));
-    let index = 0;
+    const recent = (overlay ?? NO_OVERLAY).above(afterSeq, watermark);
+    let next = recent.next().value;
     for (const stored of hot.scanBySeq(partition, afterSeq)) {
-      if (overlay?.at(stored.key, watermark) !== undefined) continue;
-      for (let next = recent[index]; next !== undefined && next.seq < stored.seq; next = recent[++index]) yield next;
+      // A version that the hot view holds too may leave the overlay at any time: it is given from there, and only newer ones from here.
+      if ((overlay?.at(stored.key, watermark)?.seq ?? 0n) > stored.seq) continue;
+      for (; next !== undefined && next.seq < stored.seq; next = recent.next().value) yield next;
+      if (next?.seq === stored.seq) next = recent.next().value;
       yield decodeStored(layout, stored);
     }
-    for (let next = recent[index]; next !== undefined; next = recent[++index]) yield next;
+    for (; next !== undefined; next = recent.next().value) yield next;
   }
 
-  /** The overlay's visible versions within the range, in the direction of the scan. */
-  #recentInOrder(overlay: PartitionOverlay, range: KeyRange): RowVersion[] {
-    const recent: RowVersion[] = [];
-    for (const key of overlay.sortedKeys()) {
-      if (!inRange(key, range)) continue;
-      const version = overlay.at(key, this.#source.watermark);
-      if (version !== undefined) recent.push(version);
-    }
-    return range.reverse === true ? recent.reverse() : recent;
-  }
-
-  *#merge(stored: Iterable<StoredRow>, recent: readonly RowVersion[], { reverse, cellsUnused }: ScanRange): Iterable<RowVersion> {
+  *#merge(stored: Iterable<StoredRow>, recent: Recent, { reverse, cellsUnused }: ScanRange): Iterable<RowVersion> {
     const { layout } = this.#source;
     const decode = cellsUnused === true ? withoutCells : decodeStored;
-    let index = 0;
+    let next = recent.next().value;
     for (const row of stored) {
-      let next = recent[index];
       while (next !== undefined && (reverse === true ? next.key > row.key : next.key < row.key)) {
         yield next;
-        next = recent[++index];
+        next = recent.next().value;
       }
       if (next !== undefined && next.key === row.key) continue;
       yield decode(layout, row);
     }
-    for (let next = recent[index]; next !== undefined; next = recent[++index]) yield next;
+    for (; next !== undefined; next = recent.next().value) yield next;
   }
 }

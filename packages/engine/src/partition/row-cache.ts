@@ -118,6 +118,11 @@ export class RowCache {
     }
   }
 
+  /** Follows a commit of many rows: forgets the partitions that it changed. */
+  observeLarge(change: ChangeSet): void {
+    for (const { partition } of change.parts) this.#drop(partitionName(partition));
+  }
+
   /** Forgets a table: it was dropped, or its rows read differently now. */
   forgetTable(tableId: number): void {
     for (const [name, cached] of this.#partitions) if (cached.tableId === tableId) this.#drop(name);

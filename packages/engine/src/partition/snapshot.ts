@@ -1,7 +1,7 @@
 import { kalamError } from '@kalamdb/protocol';
 import type { HotStore, PartitionId } from '@kalamdb/storage';
 import type { RowVersion } from '../contract.ts';
-import type { Overlay, PartitionOverlay } from './overlay.ts';
+import type { Overlay } from './overlay.ts';
 import { MergedView, type PartitionView } from './partition-view.ts';
 import type { RowCache } from './row-cache.ts';
 import type { RowLayout } from './row-layout.ts';
@@ -73,7 +73,7 @@ export class SnapshotSource {
       },
       recent: (partition, afterSeq) => {
         check();
-        return recentVersions(overlay.partition(partition), afterSeq, watermark);
+        return overlay.partition(partition)?.above(afterSeq, watermark) ?? [];
       },
       close: () => {
         this.#open.delete(token);
@@ -107,13 +107,5 @@ export class SnapshotSource {
     let oldest = this.#sources.hot.appliedSeq;
     for (const { appliedSeq } of this.#open) if (appliedSeq < oldest) oldest = appliedSeq;
     return oldest;
-  }
-}
-
-function* recentVersions(overlay: PartitionOverlay | undefined, afterSeq: bigint, watermark: bigint): Iterable<RowVersion> {
-  if (overlay === undefined) return;
-  for (const key of overlay.keys()) {
-    const version = overlay.at(key, watermark);
-    if (version !== undefined && version.seq > afterSeq) yield version;
   }
 }

@@ -22,7 +22,10 @@ export interface StreamPart {
 
 interface StreamEvent {
   readonly version: RowVersion;
-  /** When the event was committed: TTL uses this, not `_seq`, which may run ahead of the clock. */
+  /**
+   * When the event was committed, as elapsed time: TTL uses neither `_seq`, which may run ahead of the clock, nor the wall clock, which may be
+   * set. So events expire in the order of their `_seq`.
+   */
   readonly atMillis: number;
   readonly bytes: number;
 }
@@ -66,7 +69,7 @@ export class StreamStore {
   /** Takes over what a commit did to one stream partition; called when the watermark passes the commit. */
   apply({ layout, part, rowBytes }: StreamPart): void {
     const partition = this.#partitionOf(layout, part.partition);
-    const atMillis = this.#clock.now();
+    const atMillis = this.#clock.elapsed();
     for (const [index, row] of part.rows.entries()) {
       this.#remove(partition, row.key);
       if (row.deleted) partition.forgottenSeq = row.seq;
@@ -78,7 +81,10 @@ export class StreamStore {
 
   /** The highest `_seq` of which a partition has forgotten something: a reader that stands below it may have missed events. */
   horizon(partition: PartitionId): bigint {
-    const own = this.#partitions.get(partitionName(partition))?.forgottenSeq ?? 0n;
+    const found = this.#partitions.get(partitionName(partition));
+    // What has expired is not seen any more, so it counts as forgotten before its turn to be evicted comes.
+    if (found !== undefined) this.#forgetExpired(found);
+    const own = found?.forgottenSeq ?? 0n;
     const emptied = this.#emptied.get(partition.tableId) ?? 0n;
     return [own, emptied, this.#startSeq].reduce((a, b) => (a > b ? a : b));
   }
@@ -112,10 +118,7 @@ export class StreamStore {
   /** Forgets expired events; to be called at least once a second so that memory follows the TTL. */
   evictExpired(): void {
     for (const [name, partition] of this.#partitions) {
-      for (const event of partition.events.values()) {
-        if (!this.#expired(partition, event)) break;
-        this.#forgetOldest(partition);
-      }
+      this.#forgetExpired(partition);
       if (partition.events.size > 0) continue;
       this.#removePartition(name, partition);
       const emptied = this.#emptied.get(partition.tableId) ?? 0n;
@@ -167,6 +170,13 @@ export class StreamStore {
     this.#bytes -= event.bytes;
   }
 
+  #forgetExpired(partition: StreamPartition): void {
+    for (const event of partition.events.values()) {
+      if (!this.#expired(partition, event)) return;
+      this.#forgetOldest(partition);
+    }
+  }
+
   /** Forgets one event and moves the horizon; `false` when there is none. */
   #forgetOldest(partition: StreamPartition): boolean {
     const [oldest] = partition.events.values();
@@ -193,7 +203,7 @@ export class StreamStore {
   }
 
   #expired(partition: StreamPartition, event: StreamEvent): boolean {
-    return event.atMillis + partition.ttlMillis <= this.#clock.now();
+    return event.atMillis + partition.ttlMillis <= this.#clock.elapsed();
   }
 }
 

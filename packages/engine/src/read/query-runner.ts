@@ -3,12 +3,12 @@ import type { EvalContext, SelectPlan } from '@kalamdb/sql';
 import type { Grant } from '../access/grant.ts';
 import { partitionName } from '../partition/overlay.ts';
 import type { SnapshotSource } from '../partition/snapshot.ts';
+import { type SliceCheck, Slices } from '../slices/slices.ts';
+import { finishSteps, type Steps } from '../slices/steps.ts';
 import { largeAccess, type RowAccess, rowAccess } from './granted-rows.ts';
 import type { StatementText } from './scan-messages.ts';
 import { ScanThread, type ThreadQuery } from './scan-thread.ts';
 import { type GrantedSelect, type OpenSource, type ScanProgress, selectSteps } from './select-steps.ts';
-import { type SliceCheck, Slices } from './slices.ts';
-import { finishSteps, type Steps } from './steps.ts';
 
 /** Rows that a scan may read on the main thread; longer ones begin again in the scan thread. */
 export const MAIN_THREAD_ROWS_MAX = 20_000;

@@ -1,6 +1,6 @@
 import { deserialize, serialize } from 'node:v8';
 import type { Cell } from '@kalamdb/protocol';
-import { STEP_ROWS, type Steps } from './steps.ts';
+import { STEP_ROWS, type Steps } from '../slices/steps.ts';
 
 /** Cells of one chunk: it is read in well under a millisecond. */
 const CHUNK_CELLS_MAX = 512;

@@ -3,11 +3,11 @@ import type { HotReader, HotSnapshot } from '@kalamdb/storage';
 import { createTable, type Table } from '../catalog/table.ts';
 import { PartitionOverlay } from '../partition/overlay.ts';
 import { MergedView } from '../partition/partition-view.ts';
+import type { Steps } from '../slices/steps.ts';
 import { largeAccess, rowAccess } from './granted-rows.ts';
 import { chunksOfRows, rowsOfChunk, transferList } from './row-chunks.ts';
 import { type ScanAnswer, type ScanCall, type ScanQuery, sentError, versionOf } from './scan-messages.ts';
 import { type GrantedSelect, type ScanProgress, selectSteps } from './select-steps.ts';
-import type { Steps } from './steps.ts';
 
 /** Plans that are kept for queries of the same shape. */
 const PLANS_MAX = 200;

@@ -2,10 +2,10 @@ import { Worker } from 'node:worker_threads';
 import { type Clock, kalamError, type Row, type Timer, type Timers } from '@kalamdb/protocol';
 import type { PartitionId } from '@kalamdb/storage';
 import type { SnapshotSource } from '../partition/snapshot.ts';
+import type { Slices } from '../slices/slices.ts';
 import { FairQueue } from './fair-queue.ts';
 import { chunksOfRows, rowsOfChunks, transferList } from './row-chunks.ts';
 import { receivedError, type ScanAnswer, type ScanCall, type ScanQuery, type ScanStart, versionCells } from './scan-messages.ts';
-import type { Slices } from './slices.ts';
 
 /** Queries that wait for the thread, of all users together. */
 export const QUEUED_QUERIES_MAX = 256;

@@ -20,10 +20,10 @@ import { createTable, NO_OPTIONS, type Table, type TableColumn } from '../catalo
 import type { Snapshot } from '../partition/snapshot.ts';
 import { SeqReservation } from '../sequencer/seq-reservation.ts';
 import { Sequencer } from '../sequencer/sequencer.ts';
+import { finishSteps } from '../slices/steps.ts';
 import { rowAccess } from './granted-rows.ts';
 import { QueryRunner, type QueryRunnerSources, type SelectRequest } from './query-runner.ts';
 import { selectSteps } from './select-steps.ts';
-import { finishSteps } from './steps.ts';
 
 const column = (id: number, name: string, type: TableColumn['type'], extra: Partial<TableColumn> = {}): TableColumn => ({
   id,

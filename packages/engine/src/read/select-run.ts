@@ -1,9 +1,9 @@
 import { kalamError, type Row } from '@kalamdb/protocol';
 import type { EvalContext, InputRow, Predicate, SelectPlan } from '@kalamdb/sql';
+import { finishSteps, STEP_ROWS, type Steps } from '../slices/steps.ts';
 import { Grouper } from './group-rows.ts';
 import { projector, rowIdentity } from './project-row.ts';
 import { RowSorter } from './row-sorter.ts';
-import { finishSteps, STEP_ROWS, type Steps } from './steps.ts';
 
 /** Rows that one SELECT holds at most: its result, or what DISTINCT has to remember. */
 const ROWS_HELD_MAX = 1_000_000;

@@ -1,10 +1,10 @@
 import type { Row } from '@kalamdb/protocol';
 import type { EvalContext, SelectPlan } from '@kalamdb/sql';
 import type { Grant } from '../access/grant.ts';
+import { STEP_ROWS, type Steps } from '../slices/steps.ts';
 import { type RowAccess, rowsAt, shownRow } from './granted-rows.ts';
 import type { RowSource } from './row-source.ts';
 import { SelectRun } from './select-run.ts';
-import { STEP_ROWS, type Steps } from './steps.ts';
 
 /** A source that was opened for one statement; whoever opened it closes it. */
 export interface OpenSource extends RowSource {

@@ -1,5 +1,13 @@
 import { kalamError, type Row, type SnowflakeSequence } from '@kalamdb/protocol';
-import { entryBytesMax, type HotSnapshot, type HotStore, ownerBytesMax, type PartitionId, type RowKey } from '@kalamdb/storage';
+import {
+  type CommitRow,
+  entryBytesMax,
+  type HotSnapshot,
+  type HotStore,
+  ownerBytesMax,
+  type PartitionId,
+  type RowKey,
+} from '@kalamdb/storage';
 import type { ChangeSet, PartitionChanges, RowChange, RowVersion } from '../contract.ts';
 import { type Overlay, partitionName } from '../partition/overlay.ts';
 import { decodeStored } from '../partition/partition-view.ts';
@@ -33,6 +41,12 @@ export interface EncodedChange {
   readonly bytes: Uint8Array;
 }
 
+/** A change as the log holds it. */
+export function commitRow({ change, bytes }: EncodedChange): CommitRow {
+  const { key, seq, createdSeq, deleted, previous } = change;
+  return { key, seq, createdSeq, deleted, bytes, replacedSeq: previous?.seq ?? 0n };
+}
+
 /** What a draft became: the ChangeSet, and the encoded rows of the parts that are not streams. */
 export interface DraftedCommit {
   readonly change: ChangeSet;
@@ -48,7 +62,7 @@ export interface DraftSources {
   readonly cache: RowCache;
   /** The watermark now. */
   readonly watermark: bigint;
-  readonly sequence: SnowflakeSequence;
+  readonly sequence: Pick<SnowflakeSequence, 'next'>;
   readonly nowMicros: bigint;
 }
 
@@ -74,6 +88,8 @@ export class Draft {
   readonly nowMicros: bigint;
   readonly #sources: DraftSources;
   readonly #parts = new Map<string, DraftPart>();
+  /** The part of the last write: most drafts have no other. */
+  #lastPart: DraftPart | undefined;
   #rows = 0;
   #bytes = 0;
   #lastSeq = 0n;
@@ -102,7 +118,7 @@ export class Draft {
 
   /** The newest version of a row, tombstones included. */
   latest(layout: RowLayout, partition: PartitionId, key: RowKey): RowVersion | undefined {
-    const own = this.#parts.get(partitionName(partition))?.newest.get(key);
+    const own = this.#findPart(partition)?.newest.get(key);
     if (own !== undefined) return own;
     const last = this.#lastLookup;
     if (last !== undefined && last.key === key && last.partition === partition) return last.found;
@@ -171,14 +187,20 @@ export class Draft {
     this.#snapshot = undefined;
   }
 
+  #findPart(partition: PartitionId): DraftPart | undefined {
+    const last = this.#lastPart;
+    if (last === undefined || isSamePartition(last.partition, partition)) return last;
+    return this.#parts.get(partitionName(partition));
+  }
+
   #partOf(layout: RowLayout, partition: PartitionId): DraftPart {
-    const name = partitionName(partition);
-    let part = this.#parts.get(name);
+    let part = this.#findPart(partition);
     if (part === undefined) {
       part = { partition, layout, newest: new Map(), rows: [] };
-      this.#parts.set(name, part);
+      this.#parts.set(partitionName(partition), part);
       this.#bytes += PART_HEAD_BYTES_MAX;
     }
+    this.#lastPart = part;
     return part;
   }
 
@@ -190,6 +212,10 @@ export class Draft {
     if (this.#bytes > COMMIT_BYTES_MAX)
       throw kalamError('COMMIT_TOO_LARGE', { size: `${this.#bytes} bytes`, max: `${COMMIT_BYTES_MAX} bytes` });
   }
+}
+
+function isSamePartition(a: PartitionId, b: PartitionId): boolean {
+  return a === b || (a.tableId === b.tableId && a.owner === b.owner);
 }
 
 /** A version without what it replaced: a change that held another change would keep the whole history of its row alive. */

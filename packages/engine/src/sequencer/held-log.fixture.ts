@@ -7,6 +7,7 @@ export class HeldLog implements CommitLog {
   readonly appended: { readonly seqs: readonly bigint[]; readonly durability: Durability }[] = [];
   #held: (() => void)[] | undefined;
   #failNext: Error | undefined;
+  #onHeld: () => void = () => undefined;
 
   constructor(log: CommitLog) {
     this.#log = log;
@@ -36,6 +37,14 @@ export class HeldLog implements CommitLog {
     for (const go of held) go();
   }
 
+  /** Resolves when an append waits. */
+  get handedOver(): Promise<void> {
+    if ((this.#held?.length ?? 0) > 0) return Promise.resolve();
+    return new Promise((resolve) => {
+      this.#onHeld = resolve;
+    });
+  }
+
   /** The next append that goes on rejects and writes nothing. */
   failNext(error: Error): void {
     this.#failNext = error;
@@ -43,7 +52,12 @@ export class HeldLog implements CommitLog {
 
   async append(entries: readonly LogEntry[], durability: Durability): Promise<void> {
     const held = this.#held;
-    if (held !== undefined) await new Promise<void>((go) => held.push(go));
+    if (held !== undefined) {
+      await new Promise<void>((go) => {
+        held.push(go);
+        this.#onHeld();
+      });
+    }
     const failure = this.#failNext;
     this.#failNext = undefined;
     if (failure !== undefined) throw failure;

@@ -1,5 +1,6 @@
+import { VirtualTime } from '@kalamdb/testing';
 import { describe, expect, it } from 'vitest';
-import { LatchTable } from './latch-table.ts';
+import { LATCH_WAIT_MILLIS, LatchTable } from './latch-table.ts';
 
 /** Lets every promise that can go on do so. */
 const settle = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
@@ -19,7 +20,7 @@ describe('latches', () => {
     const held = latches.hold([1, 2], () => work.promise);
     expect([latches.isHeld(1), latches.isHeld(2), latches.isHeld(3)]).toEqual([true, true, false]);
     let freed = false;
-    const waiting = latches.free(2).then(() => {
+    const waiting = latches.free([2], []).then(() => {
       freed = true;
     });
     await settle();
@@ -49,6 +50,48 @@ describe('latches', () => {
     first.open();
     await Promise.all([a, b]);
     expect(order).toEqual(['a begins', 'a ends', 'b']);
+  });
+
+  it('of many that wait for one partition only one goes on at a time, and DDL has the table to itself', async () => {
+    const latches = new LatchTable();
+    const mine = { tableId: 1, owner: 'me' };
+    let inside = 0;
+    let most = 0;
+    const work = async (): Promise<void> => {
+      inside += 1;
+      most = Math.max(most, inside);
+      await settle();
+      inside -= 1;
+    };
+    const both = [mine, { tableId: 2, owner: 'me' }];
+    await Promise.all([
+      ...Array.from({ length: 6 }, (_, n) => latches.holdPartitions(n % 2 === 0 ? both : [...both].reverse(), work)),
+      latches.hold([1], work),
+    ]);
+    expect(most).toBe(1);
+    await latches.holdPartitions([mine], async () => {
+      expect([latches.isPartitionHeld(mine), latches.isPartitionHeld({ tableId: 1, owner: 'you' }), latches.isHeld(1)]).toEqual([
+        true,
+        false,
+        false,
+      ]);
+    });
+    await latches.hold([1], async () => expect(latches.isPartitionHeld(mine)).toBe(true));
+  });
+
+  it('waiting for a latch ends with WRITES_BUSY', async () => {
+    const time = new VirtualTime();
+    const latches = new LatchTable(time);
+    const mine = { tableId: 1, owner: 'me' };
+    const work = gate();
+    const held = latches.holdPartitions([mine], () => work.promise);
+    const waiting = Promise.allSettled([latches.free([], [mine]), latches.holdPartitions([mine], () => Promise.resolve())]);
+    await settle();
+    time.advance(LATCH_WAIT_MILLIS);
+    expect((await waiting).map((result) => result.status === 'rejected' && result.reason.code)).toEqual(['WRITES_BUSY', 'WRITES_BUSY']);
+    work.open();
+    await held;
+    expect(latches.isPartitionHeld(mine)).toBe(false);
   });
 
   it('exclusive works run one after another in the order in which they asked', async () => {

@@ -5,8 +5,11 @@ import { Overlay } from '../partition/overlay.ts';
 import { RowCache } from '../partition/row-cache.ts';
 import { SnapshotSource } from '../partition/snapshot.ts';
 import { StreamStore } from '../partition/stream-store.ts';
+import { Slices } from '../slices/slices.ts';
+import type { Steps } from '../slices/steps.ts';
 import { Applier } from './applier.ts';
-import { Draft, type DraftedCommit } from './draft.ts';
+import { commitRow, Draft, type DraftedCommit } from './draft.ts';
+import { LARGE_COMMIT_ROWS, LargeCommit, ProvisionalSequence, rowCount } from './large-commit.ts';
 import type { SeqReservation } from './seq-reservation.ts';
 import { Tail } from './tail.ts';
 
@@ -41,8 +44,18 @@ export interface SubmitOptions {
   readonly alone?: boolean | undefined;
 }
 
+/** How a large commit is prepared. */
+export interface LargeOptions {
+  /** Runs work in slices, as the caller's limits allow. */
+  run<T>(steps: Steps<T>): T | Promise<T>;
+  /** Asked in its turn; what it throws takes the commit back. */
+  check?(): void;
+}
+
 interface PendingCommit {
   readonly drafted: DraftedCommit;
+  /** Set when it was prepared before its turn. */
+  readonly large: LargeCommit | undefined;
   readonly alone: boolean;
   readonly settle: (error: KalamError | undefined) => void;
   readonly done: Promise<KalamError | undefined>;
@@ -62,6 +75,8 @@ export class Sequencer {
   readonly #tail: Tail;
   readonly #applier: Applier;
   readonly #observers = new Set<(change: ChangeSet) => void>();
+  /** For what others wait for: the last part of large commits, and letting go of them. */
+  readonly #slices: Slices;
   /** Turns that are not durable yet, in order; the first ones may be in the group being written. */
   #pending: PendingCommit[] = [];
   /** Durable ChangeSets above the applied point that readers still need, oldest first. */
@@ -76,6 +91,7 @@ export class Sequencer {
 
   constructor(sources: SequencerSources) {
     this.#sources = sources;
+    this.#slices = new Slices(sources);
     // The sequence begins above every stream commit there was, and so does the watermark: what streams held up to it is lost.
     this.#watermark = [sources.log.lastSeq, sources.hot.appliedSeq, sources.sequence.last].reduce((a, b) => (a > b ? a : b));
     this.#tail = new Tail(this.#watermark, sources.tailBytesMax);
@@ -124,7 +140,7 @@ export class Sequencer {
     // Looked at again in the very turn that writes: of many writers that wait together not all may go on.
     for (const end = this.#spaceWaitEnd(); this.#isFull(); ) await this.#waitForSpace(end);
     if (this.#stopped) throw kalamError('SHUTTING_DOWN');
-    const draft = this.#openDraft();
+    const draft = this.#openDraft(this.#sources.sequence);
     let value: T;
     let drafted: DraftedCommit | undefined;
     try {
@@ -139,6 +155,46 @@ export class Sequencer {
     const failure = await (drafted === undefined ? this.#youngestPending() : this.#enqueue(drafted, options.alone ?? false));
     if (failure !== undefined) throw failure;
     return value;
+  }
+
+  /**
+   * {@link submit} for a commit of many rows: `work` drafts it and `options.run` runs that in slices; only then it takes its turn,
+   * which is short. The caller keeps every other writer, DDL too, away from the partitions that `work` writes until this has
+   * settled. Each key may be written once, and no streams. Rejects as `submit` does, and with what `options` throw.
+   */
+  async submitLarge<T>(work: (draft: Draft) => Steps<T>, options: LargeOptions): Promise<T> {
+    for (const end = this.#spaceWaitEnd(); this.#isFull(); ) await this.#waitForSpace(end);
+    // Whatever can still change or take back a row of these partitions is pending now; what it comes to is seen then.
+    await this.#pending.at(-1)?.done;
+    const draft = this.#openDraft(new ProvisionalSequence());
+    let value: T;
+    try {
+      value = await options.run(releasing(draft, work(draft)));
+    } finally {
+      draft.release();
+    }
+    const drafted = draft.finish();
+    if (drafted === undefined) return value;
+    const failure = await this.#takeLargeTurn(new LargeCommit(drafted, this.#overlay), options);
+    if (failure !== undefined) throw failure;
+    return value;
+  }
+
+  async #takeLargeTurn(large: LargeCommit, options: LargeOptions): Promise<KalamError | undefined> {
+    try {
+      await options.run(large.prepare());
+      if (this.#stopped) throw kalamError('SHUTTING_DOWN');
+      options.check?.();
+    } catch (error) {
+      await this.#slices.run(large.leave());
+      throw error;
+    }
+    large.ready = this.#number(large);
+    return this.#enqueue(large.drafted, false, large);
+  }
+
+  async #number(large: LargeCommit): Promise<void> {
+    await this.#slices.run(large.number(this.#sources.sequence.take(large.rows)));
   }
 
   /** Resolves when everything submitted so far is in the hot tier. */
@@ -161,8 +217,8 @@ export class Sequencer {
     await this.#applier.close();
   }
 
-  #openDraft(): Draft {
-    const { hot, sequence, clock } = this.#sources;
+  #openDraft(sequence: Pick<SnowflakeSequence, 'next'>): Draft {
+    const { hot, clock } = this.#sources;
     return new Draft({
       overlay: this.#overlay,
       hot,
@@ -184,25 +240,27 @@ export class Sequencer {
     return undefined;
   }
 
-  #enqueue(drafted: DraftedCommit, alone: boolean): Promise<KalamError | undefined> {
+  #enqueue(drafted: DraftedCommit, alone: boolean, large?: LargeCommit): Promise<KalamError | undefined> {
     let settle: PendingCommit['settle'] = () => undefined;
     const done = new Promise<KalamError | undefined>((resolve) => {
       settle = resolve;
     });
-    this.#overlay.add(drafted.change);
+    if (large === undefined) this.#overlay.add(drafted.change);
     this.#overlayBytes += drafted.change.bytes;
-    this.#pending.push({ drafted, alone, settle, done });
+    this.#pending.push({ drafted, large, alone, settle, done });
     this.#writing ??= this.#writeGroups();
     return done;
   }
 
   async #writeGroups(): Promise<void> {
-    // One hop, so that the turns of requests that arrived together share the first group.
-    await Promise.resolve();
+    // The turns of requests that arrived together share the first group.
+    await new Promise<void>((resolve) => this.#sources.timers.soon(resolve));
     while (this.#pending.length > 0) {
-      const group = this.#takeGroup();
+      let group: readonly PendingCommit[];
       let entries: readonly LogEntry[];
       try {
+        await this.#pending[0]?.large?.ready;
+        group = this.#takeGroup();
         entries = toLogEntries(group);
         if (entries.length > 0) await this.#append(entries, group[0]?.alone === true ? 'sync' : this.#sources.durability);
       } catch (error) {
@@ -228,16 +286,18 @@ export class Sequencer {
   /** The commits of the next group; they stay in `#pending` until they are published. */
   #takeGroup(): readonly PendingCommit[] {
     if (this.#pending[0]?.alone === true) return this.#pending.slice(0, 1);
-    const next = this.#pending.findIndex(({ alone }) => alone);
+    const next = this.#pending.findIndex(({ alone, large }) => alone || large?.numbered === false);
     return this.#pending.slice(0, Math.min(next < 0 ? GROUP_COMMITS_MAX : next, GROUP_COMMITS_MAX));
   }
 
   #publish(group: readonly PendingCommit[], entries: readonly LogEntry[]): void {
     this.#pending = this.#pending.slice(group.length);
-    for (const { drafted, settle } of group) {
+    for (const { drafted, large, settle } of group) {
       this.#watermark = drafted.change.seq;
       this.#sources.reservation.observe(drafted.change);
-      this.rowCache.observe(drafted.change);
+      large?.publish();
+      if (large === undefined) this.rowCache.observe(drafted.change);
+      else this.rowCache.observeLarge(drafted.change);
       for (const written of drafted.streams) {
         this.streams.apply(written);
         // Nobody reads streams through the overlay, and a version that stayed here would outlive its deletion.
@@ -275,11 +335,26 @@ export class Sequencer {
     const failed = this.#pending;
     this.#pending = [];
     const failure = error instanceof KalamError ? error : kalamError('INTERNAL_ERROR', { reason: String(error) }, { cause: error });
-    for (const { drafted, settle } of failed) {
-      this.#forget(drafted.change);
-      settle(failure);
+    for (const { drafted, large, settle } of failed) {
+      if (large !== undefined) void this.#takeBack(large).then(() => settle(failure));
+      else {
+        this.#forget(drafted.change);
+        settle(failure);
+      }
     }
     this.#sources.warn('a group of commits could not be written', { commits: failed.length, error });
+    this.#wakeSpaceWaiters();
+  }
+
+  /** A large commit leaves as it came, in slices: its latches are held until it is gone. */
+  async #takeBack(large: LargeCommit): Promise<void> {
+    await large.ready;
+    await this.#forgetInSlices(large.change);
+  }
+
+  async #forgetInSlices(change: ChangeSet): Promise<void> {
+    await this.#slices.run(this.#overlay.removeInSteps(change));
+    this.#overlayBytes -= change.bytes;
     this.#wakeSpaceWaiters();
   }
 
@@ -289,7 +364,8 @@ export class Sequencer {
     let count = 0;
     for (const change of this.#unapplied) {
       if (change.seq > oldest) break;
-      this.#forget(change);
+      if (rowCount(change) > LARGE_COMMIT_ROWS) void this.#forgetInSlices(change);
+      else this.#forget(change);
       count += 1;
     }
     if (count === 0) return;
@@ -335,22 +411,27 @@ export class Sequencer {
   }
 }
 
+/** The steps of a draft, which reads through another snapshot in each: what it reads about does not change, but it must not keep one. */
+function* releasing<T>(draft: Draft, steps: Steps<T>): Steps<T> {
+  try {
+    for (;;) {
+      const step = steps.next();
+      if (step.done === true) return step.value;
+      draft.release();
+      yield;
+    }
+  } finally {
+    steps.return(undefined as never);
+  }
+}
+
 /** The log entries of a group; a commit that wrote to streams only keeps its place in the order but has none. */
 function toLogEntries(group: readonly PendingCommit[]): LogEntry[] {
   const entries: LogEntry[] = [];
-  for (const { drafted } of group) {
-    if (drafted.durable.length === 0) continue;
-    const parts = drafted.durable.map(({ partition, rows }) => ({
-      partition,
-      rows: rows.map(({ change, bytes }) => ({
-        key: change.key,
-        seq: change.seq,
-        createdSeq: change.createdSeq,
-        deleted: change.deleted,
-        bytes,
-        replacedSeq: change.previous?.seq ?? 0n,
-      })),
-    }));
+  for (const { drafted, large } of group) {
+    if (large !== undefined) entries.push(large.entry);
+    if (large !== undefined || drafted.durable.length === 0) continue;
+    const parts = drafted.durable.map(({ partition, rows }) => ({ partition, rows: rows.map(commitRow) }));
     entries.push({ seq: drafted.change.seq, payload: encodeCommit({ seq: drafted.change.seq, parts }) });
   }
   return entries;

@@ -36,8 +36,20 @@ export function statementsOf(sql: string, parameters: readonly Cell[], principal
 /** Failures of parsing that refuse a request before anything of it runs; others wait for the statement's turn. */
 const SYNTAX_ERRORS: ReadonlySet<ErrorCode> = new Set(['SYNTAX_ERROR', 'UNSUPPORTED_STATEMENT', 'INVALID_CREATE_TABLE', 'INVALID_INPUT']);
 
+/** One statement and nothing else can be written with these characters: no `;`, no comment, no quoting but of plain texts, no escape. */
+const PLAIN = /^[!#%-,.0-:<-[\]-~][\t\n\r !#%-,.0-:<-[\]-~]*$/;
+
+/** Whether a text certainly is one statement as it stands; most are, and need not be cut then. */
+function isOneStatement(sql: string): boolean {
+  if (!PLAIN.test(sql) || sql.charCodeAt(sql.length - 1) <= 32) return false;
+  let quotes = 0;
+  for (let at = sql.indexOf("'"); at !== -1; at = sql.indexOf("'", at + 1)) quotes += 1;
+  return quotes % 2 === 0;
+}
+
 /** The statements of a request. A text that does not end is a failure of the statement when there is only this one. */
 function split(sql: string): readonly string[] {
+  if (isOneStatement(sql)) return [sql];
   try {
     return splitStatements(sql).map(({ text }) => text);
   } catch (error) {

@@ -8,7 +8,7 @@ import type { QueryRunner } from '../read/query-runner.ts';
 import type { StatementText } from '../read/scan-messages.ts';
 import type { Transactions } from '../transaction/transactions.ts';
 import { deleteRows } from '../write/delete.ts';
-import { insertRows, rowsToInsert } from '../write/insert.ts';
+import { insertRows } from '../write/insert.ts';
 import { updateRows } from '../write/update.ts';
 import { StalePlan, type WriteContext } from '../write/write-context.ts';
 import type { WriteTarget } from '../write/write-target.ts';
@@ -168,7 +168,7 @@ export class Session {
 
   async #insert(plan: InsertPlan, context: WriteContext, principal: Principal): Promise<number> {
     const selected = plan.source === undefined ? undefined : await this.#select(plan.source, principal, context);
-    return insertRows(context, rowsToInsert(plan, context.evaluation, selected));
+    return insertRows(context, plan, selected);
   }
 
   #select(plan: SelectPlan, principal: Principal, reading: Reading): readonly Row[] | Promise<readonly Row[]> {

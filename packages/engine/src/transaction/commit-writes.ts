@@ -1,8 +1,13 @@
 import { kalamError } from '@kalamdb/protocol';
+import type { PartitionId } from '@kalamdb/storage';
 import type { Table } from '../catalog/table.ts';
+import { partitionName } from '../partition/overlay.ts';
+import type { QueryRunner } from '../read/query-runner.ts';
 import type { Draft } from '../sequencer/draft.ts';
+import { LARGE_COMMIT_ROWS } from '../sequencer/large-commit.ts';
 import type { LatchTable } from '../sequencer/latch-table.ts';
 import type { Sequencer } from '../sequencer/sequencer.ts';
+import { finishSteps, STEP_ROWS, type Steps } from '../slices/steps.ts';
 import { keyParameters } from '../write/insert.ts';
 import { isLive, type OwnWrite } from './own-writes.ts';
 
@@ -23,6 +28,8 @@ export interface TransactionWrites {
 export interface CommitSources {
   readonly sequencer: Sequencer;
   readonly latches: LatchTable;
+  /** Prepares large commits in slices. */
+  readonly queries: Pick<QueryRunner, 'run'>;
   isCurrent(table: Table): boolean;
 }
 
@@ -32,25 +39,57 @@ export function tableChanged({ namespace, name }: Table): Error {
 }
 
 /**
- * Writes a transaction in one turn, as one commit: first committer wins. A transaction without changes has nothing to
- * check: it has read one snapshot. Throws CONFLICT when a row that it writes has a version above its snapshot or a table
- * has changed, DUPLICATE_KEY when that version holds a key that it inserts, and what the sequencer throws.
+ * Writes a transaction as one commit, in one turn or, when it is large, prepared before it: first committer wins. A transaction
+ * without changes has nothing to check: it has read one snapshot. Throws CONFLICT when a row that it writes has a version above
+ * its snapshot or a table has changed, DUPLICATE_KEY when that version holds a key that it inserts, and what the sequencer throws.
  */
 export async function commitWrites(sources: CommitSources, writes: TransactionWrites): Promise<void> {
-  if (writes.changes.length === 0) return;
+  const { latches } = sources;
+  const { changes, tables } = writes;
+  if (changes.length === 0) return;
+  const ids = tables.map(({ id }) => id);
+  const partitions = [...new Map(changes.map(({ partition }) => [partitionName(partition), partition])).values()];
   for (let wait = 0; wait < LATCH_WAITS_MAX; wait++) {
-    for (const { id } of writes.tables) await sources.latches.free(id);
-    if (await sources.sequencer.submit((draft) => tryWrite(draft, sources, writes))) return;
+    await latches.free(ids, partitions);
+    try {
+      if (changes.length > LARGE_COMMIT_ROWS) await latches.holdPartitions(partitions, () => commitLarge(sources, writes));
+      else await commitSmall(sources, writes, partitions);
+      return;
+    } catch (error) {
+      if (!(error instanceof Latched)) throw error;
+    }
   }
   throw kalamError('CONFLICT', { reason: 'the tables of the transaction kept changing' });
 }
 
-/** Inside the turn; false when DDL on one of the tables is under way. */
-function tryWrite(draft: Draft, { latches, isCurrent }: CommitSources, { changes, tables, snapshotSeq }: TransactionWrites): boolean {
-  if (tables.some(({ id }) => latches.isHeld(id))) return false;
+/** Somebody else holds a latch: nothing was written, and it is tried again. */
+class Latched extends Error {}
+
+function commitSmall(sources: CommitSources, writes: TransactionWrites, partitions: readonly PartitionId[]): Promise<void> {
+  return sources.sequencer.submit((draft) => {
+    if (partitions.some((partition) => sources.latches.isPartitionHeld(partition))) throw new Latched();
+    checkTables(sources, writes);
+    finishSteps(write(draft, writes));
+  });
+}
+
+/** With the latches of its partitions held; tables that it has only read may change until its turn. */
+function commitLarge(sources: CommitSources, writes: TransactionWrites): Promise<void> {
+  const { sequencer, queries } = sources;
+  const check = (): void => checkTables(sources, writes);
+  check();
+  return sequencer.submitLarge((draft) => write(draft, writes), { run: (steps) => queries.run(steps), check });
+}
+
+/** Throws CONFLICT when a table is no longer what it was, Latched when DDL on one is under way. */
+function checkTables({ latches, isCurrent }: CommitSources, { tables }: TransactionWrites): void {
+  if (tables.some(({ id }) => latches.isHeld(id))) throw new Latched();
   const changed = tables.find((table) => !isCurrent(table));
   if (changed !== undefined) throw tableChanged(changed);
-  for (const { table, partition, version, base, bytes } of changes) {
+}
+
+function* write(draft: Draft, { changes, snapshotSeq }: TransactionWrites): Steps<void> {
+  for (const [index, { table, partition, version, base, bytes }] of changes.entries()) {
     const { key, cells, deleted } = version;
     const newest = draft.latest(table, partition, key);
     if (newest !== undefined && newest.seq > snapshotSeq) {
@@ -60,6 +99,6 @@ function tryWrite(draft: Draft, { latches, isCurrent }: CommitSources, { changes
       throw kalamError('CONFLICT', { reason });
     }
     draft.put(table, partition, { key, cells, deleted, bytes });
+    if (index % STEP_ROWS === STEP_ROWS - 1) yield;
   }
-  return true;
 }

@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import type { Principal } from '../contract.ts';
 import type { Database } from '../database/database.ts';
+import { longRun } from '../database/long-run.fixture.ts';
 import { openDatabase } from '../database/open-database.ts';
 import type { OpenRequest } from '../session/open-request.ts';
 import { StatementError } from '../session/statement-error.ts';
@@ -201,10 +202,20 @@ function textOf(what: ModelStatement, table: string): string {
 
 const rangeText = ({ from, to }: { from: number; to: number }): string => (from === to ? `id = ${from}` : `id BETWEEN ${from} AND ${to}`);
 
-it('interleaved transactions and autocommit statements answer as the model of snapshot isolation does', async () => {
-  const totals: Record<string, number> = {};
-  await fc.assert(
-    fc.asyncProperty(fc.array(step, { minLength: 150, maxLength: 150 }), async (program) => {
+const long = longRun();
+const STEPS = 150;
+/** What the property is run with: some program sizes at random seeds, or as many statements at each given seed. */
+const RUNS: readonly fc.Parameters<[Step[]]>[] = long?.seeds.map((seed) => ({
+  seed,
+  numRuns: Math.ceil(long.statements / STEPS),
+})) ?? [{ numRuns: 100 }];
+const TIMEOUT_MILLIS = long === undefined ? 60_000 : 3_600_000;
+
+it(
+  'interleaved transactions and autocommit statements answer as the model of snapshot isolation does',
+  async () => {
+    const totals: Record<string, number> = {};
+    const property = fc.asyncProperty(fc.array(step, { minLength: STEPS, maxLength: STEPS }), async (program) => {
       const world = await World.open();
       try {
         for (const next of program) await world.step(next);
@@ -212,11 +223,14 @@ it('interleaved transactions and autocommit statements answer as the model of sn
       } finally {
         await world.close();
       }
-      for (const [what, count] of Object.entries(world.model.counts)) totals[what] = (totals[what] ?? 0) + count;
-    }),
-    { numRuns: 100 },
-  );
-  const happened = ['commit', 'commit of nothing', 'commit over several partitions', 'rollback', 'savepoint rollback', 'release'];
-  const failed = ['CONFLICT', 'key taken at commit', 'TRANSACTION_ACTIVE', 'SAVEPOINT_NOT_FOUND'];
-  for (const what of [...happened, ...failed]) expect(totals[what] ?? 0, what).toBeGreaterThan(0);
-}, 60_000);
+      const counts = { ...world.model.counts, step: program.length };
+      for (const [what, count] of Object.entries(counts)) totals[what] = (totals[what] ?? 0) + count;
+    });
+    for (const run of RUNS) await fc.assert(property, run);
+    const happened = ['commit', 'commit of nothing', 'commit over several partitions', 'rollback', 'savepoint rollback', 'release'];
+    const failed = ['CONFLICT', 'key taken at commit', 'TRANSACTION_ACTIVE', 'SAVEPOINT_NOT_FOUND'];
+    for (const what of [...happened, ...failed]) expect(totals[what] ?? 0, what).toBeGreaterThan(0);
+    long?.report(totals);
+  },
+  TIMEOUT_MILLIS,
+);

@@ -4,11 +4,14 @@ import type { Table } from '../catalog/table.ts';
 import type { RowVersion } from '../contract.ts';
 import type { PartitionView } from '../partition/partition-view.ts';
 import type { Snapshot } from '../partition/snapshot.ts';
+import type { QueryRunner } from '../read/query-runner.ts';
 import type { OpenSource } from '../read/select-steps.ts';
 import { type DraftWrite, ROW_BYTES_MAX } from '../sequencer/draft.ts';
+import { LARGE_COMMIT_ROWS } from '../sequencer/large-commit.ts';
 import type { LatchTable } from '../sequencer/latch-table.ts';
 import type { Sequencer } from '../sequencer/sequencer.ts';
-import type { RowWriter, WriteTarget } from '../write/write-target.ts';
+import { finishSteps, type Steps } from '../slices/steps.ts';
+import type { RowWriter, WriteSize, WriteTarget } from '../write/write-target.ts';
 import { commitWrites, tableChanged } from './commit-writes.ts';
 import { OwnView } from './own-view.ts';
 import { OwnWrites, type UndoMark } from './own-writes.ts';
@@ -28,6 +31,8 @@ export interface TransactionLimits {
 export interface TransactionSources {
   readonly sequencer: Sequencer;
   readonly latches: LatchTable;
+  /** Runs statements and commits of many rows in slices. */
+  readonly queries: Pick<QueryRunner, 'run'>;
   readonly clock: Clock;
   readonly timers: Timers;
   readonly limits: TransactionLimits;
@@ -130,7 +135,7 @@ export class Transaction implements WriteTarget {
   }
 
   /** As {@link WriteTarget}, but what `work` throws aborts the transaction, so that nothing of it is left behind either. */
-  async write<T>(table: Table, work: (writer: RowWriter) => T): Promise<T> {
+  async write<T>({ table, rowsMax }: WriteSize, work: (writer: RowWriter) => Steps<T>): Promise<T> {
     this.#use();
     const writer: RowWriter = {
       latest: (of, partition, key) => this.#latest(of, partition, key),
@@ -138,10 +143,20 @@ export class Transaction implements WriteTarget {
     };
     try {
       this.#touch(table);
-      return work(writer);
+      if (rowsMax <= LARGE_COMMIT_ROWS) return finishSteps(work(writer));
+      return await this.#sources.queries.run(this.#whileOpen(work(writer)));
     } catch (error) {
       if (this.isOpen) this.#end({ aborted: undefined });
       throw error;
+    }
+  }
+
+  /** The steps of a statement, during which the transaction is not idle; they end when it does. */
+  *#whileOpen<T>(steps: Steps<T>): Steps<T> {
+    for (let step = steps.next(); ; step = steps.next()) {
+      if (step.done === true) return step.value;
+      yield;
+      this.#use();
     }
   }
 
@@ -175,7 +190,7 @@ export class Transaction implements WriteTarget {
    */
   async commit(): Promise<void> {
     this.#use();
-    const { sequencer, latches } = this.#sources;
+    const { sequencer, latches, queries } = this.#sources;
     const changes = this.#writes.changes();
     const tables = [...this.#tables.values()];
     const snapshotSeq = this.#snapshot.seq;
@@ -184,7 +199,7 @@ export class Transaction implements WriteTarget {
     this.#snapshot.close();
     try {
       const isCurrent = (table: Table): boolean => this.#sources.isCurrent(table);
-      await commitWrites({ sequencer, latches, isCurrent }, { changes, tables, snapshotSeq });
+      await commitWrites({ sequencer, latches, queries, isCurrent }, { changes, tables, snapshotSeq });
       this.#end('committed');
     } catch (error) {
       this.#end({ aborted: undefined });

@@ -1,14 +1,19 @@
 import type { Table } from '../catalog/table.ts';
+import type { QueryRunner } from '../read/query-runner.ts';
 import type { OpenSource } from '../read/select-steps.ts';
+import { LARGE_COMMIT_ROWS } from '../sequencer/large-commit.ts';
 import type { LatchTable } from '../sequencer/latch-table.ts';
 import type { Sequencer } from '../sequencer/sequencer.ts';
+import { finishSteps, type Steps } from '../slices/steps.ts';
 import { StalePlan } from './write-context.ts';
-import type { RowWriter, WriteTarget } from './write-target.ts';
+import type { RowWriter, WriteSize, WriteTarget } from './write-target.ts';
 
 /** What {@link Autocommit} works with. */
 export interface AutocommitSources {
   readonly sequencer: Sequencer;
   readonly latches: LatchTable;
+  /** Prepares large commits in slices. */
+  readonly queries: Pick<QueryRunner, 'run'>;
   /** Whether this is the newest version of the table. */
   isCurrent(table: Table): boolean;
 }
@@ -25,12 +30,23 @@ export class Autocommit implements WriteTarget {
     return this.#sources.sequencer.snapshots.open();
   }
 
-  async write<T>(table: Table, work: (writer: RowWriter) => T): Promise<T> {
+  async write<T>(size: WriteSize, work: (writer: RowWriter) => Steps<T>): Promise<T> {
+    const { table, partition, rowsMax } = size;
     const { sequencer, latches } = this.#sources;
-    if (latches.isHeld(table.id)) await latches.free(table.id);
+    // Streams are published as a whole and keep no place for rows that are not visible yet.
+    if (rowsMax > LARGE_COMMIT_ROWS && table.kind !== 'stream') return this.#writeLarge(size, work);
+    if (latches.isPartitionHeld(partition)) await latches.free([], [partition]);
     return sequencer.submit((draft) => {
-      if (latches.isHeld(table.id) || !this.#sources.isCurrent(table)) throw new StalePlan();
-      return work(draft);
+      if (latches.isPartitionHeld(partition) || !this.#sources.isCurrent(table)) throw new StalePlan();
+      return finishSteps(work(draft));
+    });
+  }
+
+  #writeLarge<T>({ table, partition }: WriteSize, work: (writer: RowWriter) => Steps<T>): Promise<T> {
+    const { sequencer, latches, queries } = this.#sources;
+    return latches.holdPartitions([partition], () => {
+      if (!this.#sources.isCurrent(table)) throw new StalePlan();
+      return sequencer.submitLarge(work, { run: (steps) => queries.run(steps) });
     });
   }
 }

@@ -1,5 +1,5 @@
 import type { DeletePlan } from '@kalamdb/sql';
-import { findCandidates, forEachMatch } from './row-set.ts';
+import { findCandidates, matchesAmong } from './row-set.ts';
 import type { WriteContext } from './write-context.ts';
 
 /**
@@ -10,12 +10,15 @@ export async function deleteRows(context: WriteContext, plan: DeletePlan): Promi
   const { table, partition } = context.grant;
   const found = findCandidates(context, plan);
   const candidates = found instanceof Promise ? await found : found;
-  return context.target.write(table, (writer) => {
+  return context.target.write({ table, partition, rowsMax: candidates.length }, function* (writer) {
     let deleted = 0;
-    forEachMatch(writer, context, { plan, candidates }, (row) => {
-      writer.put(table, partition, { key: row.key, cells: row.cells, deleted: true });
-      deleted += 1;
-    });
+    for (const row of matchesAmong(writer, context, { plan, candidates })) {
+      if (row === undefined) yield;
+      else {
+        writer.put(table, partition, { key: row.key, cells: row.cells, deleted: true });
+        deleted += 1;
+      }
+    }
     return deleted;
   });
 }

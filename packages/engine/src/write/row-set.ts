@@ -4,7 +4,7 @@ import type { KeyRange, RowKey } from '@kalamdb/storage';
 import type { RowVersion } from '../contract.ts';
 import { namedKeys, scanRange } from '../read/key-range.ts';
 import { maskRow } from '../read/mask.ts';
-import { STEP_ROWS, type Steps } from '../read/steps.ts';
+import { STEP_ROWS, type Steps } from '../slices/steps.ts';
 import type { WriteContext } from './write-context.ts';
 import type { RowWriter } from './write-target.ts';
 
@@ -26,8 +26,8 @@ interface Candidate {
 }
 
 /**
- * The candidates of a statement, found before its turn: the keys its filter names, or a scan at the watermark.
- * The turn looks at each again ({@link forEachMatch}), so that no write between scan and turn is lost.
+ * The candidates of a statement, found before it writes: the keys its filter names, or a scan at the watermark.
+ * The write looks at each again ({@link matchesAmong}), so that no write between the two is lost.
  */
 export function findCandidates(context: WriteContext, plan: RowSetPlan): readonly Candidate[] | Promise<readonly Candidate[]> {
   const { grant, evaluation } = context;
@@ -58,21 +58,25 @@ function* scanSteps(context: WriteContext, plan: RowSetPlan, range: KeyRange): S
   return candidates;
 }
 
-/** Inside the turn: calls `work` with the newest version of each candidate that still matches, each key once. */
-export function forEachMatch(
+/** While it writes: the newest version of each candidate that still matches, each key once; `undefined` where a step may end. */
+export function* matchesAmong(
   writer: RowWriter,
   context: WriteContext,
   selection: { readonly plan: RowSetPlan; readonly candidates: readonly Candidate[] },
-  work: (row: RowVersion) => void,
-): void {
+): Generator<RowVersion | undefined, void> {
   const { table, partition } = context.grant;
   const seen = new Set<RowKey>();
+  let left = STEP_ROWS;
   for (const { key, seq } of selection.candidates) {
+    if (--left === 0) {
+      left = STEP_ROWS;
+      yield undefined;
+    }
     if (seen.has(key)) continue;
     seen.add(key);
     const row = writer.latest(table, partition, key);
     if (row === undefined || (row.seq !== seq && !matches(row, selection.plan, context))) continue;
-    work(row);
+    yield row;
   }
 }
 

@@ -1,7 +1,7 @@
 import { cellsEqual, kalamError, type Row } from '@kalamdb/protocol';
 import type { UpdatePlan } from '@kalamdb/sql';
 import { MASK, maskRow } from '../read/mask.ts';
-import { findCandidates, forEachMatch } from './row-set.ts';
+import { findCandidates, matchesAmong } from './row-set.ts';
 import { checkNotNull, type WriteContext } from './write-context.ts';
 
 /**
@@ -13,16 +13,20 @@ export async function updateRows(context: WriteContext, plan: UpdatePlan): Promi
   if (table.kind === 'stream') throw kalamError('STREAM_UPDATE');
   const found = findCandidates(context, plan);
   const candidates = found instanceof Promise ? await found : found;
-  return context.target.write(table, (writer) => {
+  return context.target.write({ table, partition, rowsMax: candidates.length }, function* (writer) {
     let changed = 0;
     let matched = 0;
-    forEachMatch(writer, context, { plan, candidates }, (row) => {
+    for (const row of matchesAmong(writer, context, { plan, candidates })) {
+      if (row === undefined) {
+        yield;
+        continue;
+      }
       const cells = unmasked(row.cells, plan.apply(maskRow(row, maskedCells), context.evaluation), maskedCells);
       checkNotNull(table, cells, ++matched);
-      if (sameCells(row.cells, cells)) return;
+      if (sameCells(row.cells, cells)) continue;
       writer.put(table, partition, { key: row.key, cells });
       changed += 1;
-    });
+    }
     return changed;
   });
 }

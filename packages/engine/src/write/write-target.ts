@@ -3,8 +3,9 @@ import type { Table } from '../catalog/table.ts';
 import type { RowVersion } from '../contract.ts';
 import type { OpenSource } from '../read/select-steps.ts';
 import type { DraftWrite } from '../sequencer/draft.ts';
+import type { Steps } from '../slices/steps.ts';
 
-/** What a write sees and changes, synchronously: the turn of a commit, or a transaction. */
+/** What a write sees and changes: the turn of a commit, a large commit that is prepared, or a transaction. */
 export interface RowWriter {
   /** The newest version of a row that this writer may see, tombstones and its own writes included. */
   latest(table: Table, partition: PartitionId, key: RowKey): RowVersion | undefined;
@@ -12,13 +13,22 @@ export interface RowWriter {
   put(table: Table, partition: PartitionId, write: DraftWrite): RowVersion;
 }
 
+/** What a statement is going to write. */
+export interface WriteSize {
+  readonly table: Table;
+  readonly partition: PartitionId;
+  /** Rows at most: many are written in slices. */
+  readonly rowsMax: number;
+}
+
 /** Where a writing statement takes effect: at once as a commit of its own, or in an open transaction. */
 export interface WriteTarget {
   /** What a statement reads. Whoever opens one closes it, on every path. */
   open(): OpenSource;
   /**
-   * Runs `work` when DDL on the table is not under way. What `work` throws leaves nothing of it behind. Throws StalePlan
-   * when the table is no longer the one the statement was planned for.
+   * Runs `work`, which writes each key once, when DDL on the table and large commits of the partition are not under way: in one
+   * turn, or in slices during which nobody else writes there. What `work` throws leaves nothing of it behind. Throws StalePlan
+   * when the table is no longer the one the statement was planned for, and WRITES_BUSY.
    */
-  write<T>(table: Table, work: (writer: RowWriter) => T): Promise<T>;
+  write<T>(size: WriteSize, work: (writer: RowWriter) => Steps<T>): Promise<T>;
 }

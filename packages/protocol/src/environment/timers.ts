@@ -7,6 +7,8 @@ export interface Timer {
 export interface Timers {
   /** Calls `callback` once after at least `millis`. */
   after(millis: number, callback: () => void, options?: { readonly keepAlive?: boolean }): Timer;
+  /** Calls `callback` once, behind all events that have arrived by now; it keeps the process alive until then. */
+  soon(callback: () => void): void;
   /** Calls `callback` every `millis` until cancelled. */
   every(millis: number, callback: () => void): Timer;
 }
@@ -21,6 +23,9 @@ export const systemTimers: Timers = {
     const handle = setTimeout(callback, millis);
     if (options?.keepAlive !== true) unref(handle);
     return { cancel: () => clearTimeout(handle) };
+  },
+  soon(callback) {
+    setImmediate(callback);
   },
   every(millis, callback) {
     const handle = setInterval(callback, millis);

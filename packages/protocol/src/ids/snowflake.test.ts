@@ -113,3 +113,16 @@ describe('form', () => {
     expect(() => sequence.next()).toThrow('no snowflake id');
   });
 });
+
+test('ids taken at once are those that would have been made one after another', () => {
+  fc.assert(
+    fc.property(fc.nat(9_000), fc.integer({ min: 1, max: 9_000 }), fc.nat(1023), (before, count, node) => {
+      const [one, other] = [0, 1].map(() => new SnowflakeSequence({ clock: new SetClock(), node }));
+      for (let made = 0; made < before; made++) expect(one?.next()).toBe(other?.next());
+      const run = one?.take(count);
+      for (let index = 0; index < count; index++) if (run?.at(index) !== other?.next()) throw new Error(`id ${index} differs`);
+      expect([one?.last, one?.next()]).toEqual([other?.last, other?.next()]);
+    }),
+    { numRuns: 20 },
+  );
+});

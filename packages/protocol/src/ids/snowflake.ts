@@ -60,6 +60,17 @@ export class SnowflakeSequence {
     return this.#last;
   }
 
+  /** `count` (1 or more) ids at once, as so many calls of {@link next} in this millisecond would give them: later ids are above them all. */
+  take(count: number): SnowflakeRun {
+    this.next();
+    const run = new SnowflakeRun(this.#millis, this.#node, this.#counter);
+    const end = this.#counter + count - 1;
+    this.#setMillis(this.#millis + Math.floor(end / (counterMax + 1)));
+    this.#counter = end % (counterMax + 1);
+    this.#last = this.#base + BigInt(this.#counter);
+    return run;
+  }
+
   /** Makes every later id higher than `seq`. A lower one than the last has no effect. */
   raise(seq: bigint): void {
     if (seq > this.#last) this.#continueAbove(seq);
@@ -79,9 +90,40 @@ export class SnowflakeSequence {
     if (millis < 0 || millis > millisMax) throw kalamError('INTERNAL_ERROR', { reason: `no snowflake id for millisecond ${millis}` });
     this.#millis = millis;
     this.#counter = -1;
-    this.#base = (BigInt(millis) << millisShift) | BigInt(this.#node << counterBits);
+    this.#base = baseOf(millis, this.#node);
   }
 }
+
+/** Ids that follow each other, from {@link SnowflakeSequence.take}. */
+export class SnowflakeRun {
+  readonly #millis: number;
+  readonly #node: number;
+  readonly #counter: number;
+  /** The id of counter 0 in the millisecond that was asked for last. */
+  #base: bigint;
+  #baseMillis: number;
+
+  constructor(millis: number, node: number, counter: number) {
+    this.#millis = millis;
+    this.#node = node;
+    this.#counter = counter;
+    this.#base = baseOf(millis, node);
+    this.#baseMillis = millis;
+  }
+
+  /** The id at a place, 0 for the first. */
+  at(index: number): bigint {
+    const counter = this.#counter + index;
+    const millis = this.#millis + Math.floor(counter / (counterMax + 1));
+    if (millis !== this.#baseMillis) {
+      this.#base = baseOf(millis, this.#node);
+      this.#baseMillis = millis;
+    }
+    return this.#base + BigInt(counter & counterMax);
+  }
+}
+
+const baseOf = (millis: number, node: number): bigint => (BigInt(millis) << millisShift) | BigInt(node << counterBits);
 
 /** When the id was made, in milliseconds since 1970 (its counter may have run ahead of the clock). */
 export function snowflakeMillis(seq: bigint): number {

@@ -1,5 +1,3 @@
-import { type TSchema, Type } from 'typebox';
-
 interface SettingBase {
   /** One or two sentences for people; units are named. */
   readonly description: string;
@@ -24,22 +22,19 @@ export type SettingSpec = SettingBase &
 /** What a setting holds. */
 export type SettingValue = number | boolean | string | readonly string[];
 
-/** The schema of one setting's value. */
-export function settingSchema(spec: SettingSpec): TSchema {
+/** Whether a value is one that the setting can hold. */
+export function fitsSetting(spec: SettingSpec, value: unknown): value is SettingValue {
   switch (spec.kind) {
     case 'integer':
-      return Type.Integer({ minimum: spec.minimum, maximum: spec.maximum, description: spec.description });
+      return typeof value === 'number' && Number.isInteger(value) && value >= spec.minimum && value <= spec.maximum;
     case 'boolean':
-      return Type.Boolean({ description: spec.description });
+      return typeof value === 'boolean';
     case 'text':
-      return Type.String({ description: spec.description });
+      return typeof value === 'string';
     case 'choice':
-      return Type.Union(
-        spec.choices.map((choice) => Type.Literal(choice)),
-        { description: spec.description },
-      );
+      return typeof value === 'string' && spec.choices.includes(value);
     case 'list':
-      return Type.Array(Type.String(), { description: spec.description });
+      return Array.isArray(value) && value.every((item) => typeof item === 'string');
     default:
       return spec satisfies never;
   }
@@ -68,7 +63,7 @@ const FALSE: ReadonlySet<string> = new Set(['false', '0', 'no', 'off']);
 
 /**
  * Reads the text of a flag or an environment variable. Gives the text itself when it cannot be read as the setting's
- * kind, so that the schema refuses it.
+ * kind, so that {@link fitsSetting} refuses it.
  */
 export function settingFromText(spec: SettingSpec, text: string): SettingValue {
   const trimmed = text.trim();

@@ -54,6 +54,8 @@ export class StatementCompiler {
   readonly #plansMax: number;
   /** In the order of last use. */
   readonly #kept: Map<string, Kept> = new Map();
+  /** The key used last. */
+  #newest: string | undefined;
 
   constructor(options: { readonly plansMax: number }) {
     this.#plansMax = options.plansMax;
@@ -108,10 +110,12 @@ export class StatementCompiler {
   #find(key: string, catalog: CatalogView): Kept | undefined {
     const kept = this.#kept.get(key);
     if (kept === undefined) return undefined;
+    if (kept.tables.every((table) => catalog.table(table.namespace, table.name) === table)) {
+      if (key !== this.#newest) this.#keep(key, kept);
+      return kept;
+    }
     this.#kept.delete(key);
-    if (!kept.tables.every((table) => catalog.table(table.namespace, table.name) === table)) return undefined;
-    this.#kept.set(key, kept);
-    return kept;
+    return undefined;
   }
 
   #keepPlan(key: string, plan: Plan): void {
@@ -121,6 +125,8 @@ export class StatementCompiler {
   #keep(key: string, kept: Kept): void {
     this.#kept.delete(key);
     this.#kept.set(key, kept);
+    this.#newest = key;
+    if (this.#kept.size <= this.#plansMax) return;
     for (const oldest of this.#kept.keys()) {
       if (this.#kept.size <= this.#plansMax) break;
       this.#kept.delete(oldest);

@@ -87,7 +87,7 @@ describe('the format of a directory', () => {
 
   it('is refused when there is data without it', async () => {
     await mkdir(join(path, 'hot'));
-    await expect(openDataDirectory(path, systemFiles)).rejects.toMatchObject({ code: 'FORMAT_UNKNOWN' });
+    await expect(openDataDirectory(path, systemFiles)).rejects.toMatchObject({ code: 'DAMAGED_DATA' });
   });
 });
 

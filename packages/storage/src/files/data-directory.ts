@@ -42,7 +42,8 @@ const checkFormat = async (files: FileSystem, path: string): Promise<void> => {
     return;
   }
   for (const name of ['log', 'hot']) {
-    if ((await files.stat(join(path, name))) !== undefined) throw kalamError('FORMAT_UNKNOWN', { path, found: 'missing', known });
+    if ((await files.stat(join(path, name))) === undefined) continue;
+    throw kalamError('DAMAGED_DATA', { where: `the data directory '${path}'`, reason: `${FORMAT_NAME} is missing although there is data` });
   }
   await publishFile(files, formatPath, Buffer.from(`${JSON.stringify({ format: known })}\n`));
 };

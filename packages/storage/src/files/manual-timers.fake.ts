@@ -13,6 +13,10 @@ export class ManualTimers implements Timers {
     return { cancel: () => void this.#waiting.delete(fire) };
   }
 
+  soon(): void {
+    throw new Error('not used by storage');
+  }
+
   every(): Timer {
     throw new Error('not used by storage');
   }

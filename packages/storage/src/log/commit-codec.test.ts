@@ -2,7 +2,7 @@ import { Buffer } from 'node:buffer';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Commit, RowKey } from '../contract.ts';
-import { decodeCommit, encodeCommit } from './commit-codec.ts';
+import { decodeCommit, encodeCommit, renumberCommitSteps } from './commit-codec.ts';
 
 const seq = fc.bigInt({ min: 1n, max: 2n ** 64n - 1n });
 const row = fc.record({
@@ -67,4 +67,21 @@ describe('the commit codec', () => {
     expect(() => decodeCommit(Buffer.concat([bytes, Buffer.alloc(1)]))).toThrowError(/after its end/);
     expect(() => decodeCommit(Buffer.from([2, ...bytes.subarray(1)]))).toThrowError(/format 2/);
   });
+});
+
+it('a commit that was given other seqs is as if it had been encoded with them', () => {
+  fc.assert(
+    fc.property(commit, fc.bigInt({ min: 1n, max: 2n ** 62n }), (given, first) => {
+      const payload = encodeCommit(given);
+      let next = first;
+      const steps = renumberCommitSteps(payload, first, () => next++);
+      while (steps.next().done !== true);
+      let seq = first;
+      const parts = given.parts.map(({ partition, rows }) => ({
+        partition,
+        rows: rows.map((row) => ({ ...row, createdSeq: row.createdSeq === row.seq ? seq : row.createdSeq, seq: seq++ })),
+      }));
+      expect(decodeCommit(payload)).toEqual({ seq: first, parts });
+    }),
+  );
 });

@@ -18,6 +18,9 @@ export function damagedCommit(reason: string): KalamError {
 const rowBytes = (row: CommitRow): number =>
   ROW_HEAD_BYTES + (row.createdSeq === row.seq ? 0 : 8) + (row.replacedSeq === 0n ? 0 : 8) + row.key.length + row.bytes.length;
 
+/** Rows that the encoding of a commit takes in one step. */
+const STEP_ROWS = 64;
+
 const encodedBytes = (commit: Commit): number => {
   let bytes = COMMIT_HEAD_BYTES;
   for (const part of commit.parts) {
@@ -71,6 +74,14 @@ const writeRow = (target: Buffer, start: number, row: CommitRow): number => {
  * a first version (created = seq, nothing replaced) has flags `00` and the row is 15 bytes; a commit without parts is `01`, its seq, `00000000`.
  */
 export function encodeCommit(commit: Commit): Uint8Array {
+  for (const steps = encodeCommitSteps(commit); ; ) {
+    const step = steps.next();
+    if (step.done === true) return step.value;
+  }
+}
+
+/** {@link encodeCommit} in short steps, for commits of many rows. */
+export function* encodeCommitSteps(commit: Commit): Generator<undefined, Uint8Array> {
   const target = Buffer.allocUnsafe(encodedBytes(commit));
   let at = target.writeUInt8(commitFormat, 0);
   at = target.writeBigUInt64BE(commit.seq, at);
@@ -80,10 +91,40 @@ export function encodeCommit(commit: Commit): Uint8Array {
     const ownerBytes = target.write(partition.owner, at + 2, 'utf8');
     target.writeUInt16BE(ownerBytes, at);
     at = target.writeUInt32BE(rows.length, at + 2 + ownerBytes);
-    for (const row of rows) at = writeRow(target, at, row);
+    for (let index = 0; index < rows.length; index++) {
+      const row = rows[index];
+      if (row !== undefined) at = writeRow(target, at, row);
+      if (index % STEP_ROWS === STEP_ROWS - 1) yield;
+    }
   }
   return target;
 }
+
+/**
+ * Gives an encoded commit another name and its rows other `_seq`s, in short steps: `nextSeq` is called once for each row, in
+ * their order. Created and replaced seqs that are written out stay what they are; a row that was created by this commit stays so.
+ */
+export function* renumberCommitSteps(payload: Uint8Array, seq: bigint, nextSeq: () => bigint): Generator<undefined, void> {
+  const target = Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength);
+  target.writeBigUInt64BE(seq, 1);
+  let at = COMMIT_HEAD_BYTES;
+  for (let parts = target.readUInt32BE(9); parts > 0; parts -= 1) {
+    at += PART_HEAD_BYTES + target.readUInt16BE(at + 4);
+    for (let rows = target.readUInt32BE(at - 4); rows > 0; rows -= 1) {
+      at = renumberRow(target, at, nextSeq());
+      if (rows % STEP_ROWS === 0) yield;
+    }
+  }
+}
+
+const renumberRow = (target: Buffer, start: number, seq: bigint): number => {
+  const flags = target.readUInt8(start);
+  let at = target.writeBigUInt64BE(seq, start + 1);
+  if ((flags & rowFlags.hasCreated) !== 0) at += 8;
+  if ((flags & rowFlags.hasReplaced) !== 0) at += 8;
+  at += 2 + target.readUInt16BE(at);
+  return at + 4 + target.readUInt32BE(at);
+};
 
 class CommitReader {
   readonly #source: Buffer;

@@ -30,6 +30,7 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
     'catalog',
     'sequencer',
     'partition',
+    'slices',
     'contract',
   ],
   sql: ['plan', 'expression', 'parser', 'statement', 'lexer'],

@@ -1,0 +1,46 @@
+import { lookupName } from './reads.ts';
+
+/** Whether a write is acknowledged when it is on the disk or when the system has it. */
+export type Durability = 'sync' | 'relaxed';
+
+/** Rows and tables of the large directory, whose goals are set for exactly these. */
+export const LARGE_ROWS = 1_000_000;
+export const LARGE_TABLES = 10_000;
+
+/** A number to reach. */
+export interface Goal {
+  readonly text: string;
+  met(value: number): boolean;
+}
+
+const below = (limit: number, unit: string): Goal => ({ text: `< ${limit} ${unit}`, met: (value) => value < limit });
+
+/** Goals for the median, in milliseconds, by the name of the case. The cost of one commit comes on top of some in `sync` and is allowed for. */
+const MEDIANS: Readonly<Record<string, { readonly relaxed: number; readonly sync: number }>> = {
+  'INSERT, 1 client(s)': { relaxed: 0.35, sync: 0.6 },
+  'INSERT of 50 rows, 1 client': { relaxed: 1, sync: 1.25 },
+  'transaction of 50 INSERTs, 1 client': { relaxed: 2.5, sync: 2.75 },
+  'SELECT 200 rows': { relaxed: 0.6, sync: 0.6 },
+  'COUNT of 200 rows': { relaxed: 0.6, sync: 0.6 },
+  'filter on 200 rows': { relaxed: 0.6, sync: 0.6 },
+  'GROUP BY over 10000 rows': { relaxed: 4, sync: 4 },
+  [lookupName(LARGE_ROWS)]: { relaxed: 0.3, sync: 0.3 },
+  'INSERT due to callback at 2000 commits/s': { relaxed: 1, sync: 1.25 },
+};
+
+/** The goal for the median of a case; `undefined` when there is none. */
+export function medianGoal(name: string, durability: Durability | undefined): Goal | undefined {
+  const limits = MEDIANS[name];
+  return limits === undefined || durability === undefined ? undefined : below(limits[durability], 'ms');
+}
+
+/** Goals for single figures. */
+export const GOALS = {
+  insertShare: { text: '>= 50 %', met: (value: number) => value >= 50 } as Goal,
+  lookupShare: { text: '<= 120 %', met: (value: number) => value <= 120 } as Goal,
+  startMillis: below(1000, 'ms') as Goal,
+  secondStartMillis: below(2000, 'ms') as Goal,
+  idleMiB: below(120, 'MiB') as Goal,
+  idlePercent: below(1, '%') as Goal,
+  blockMillis: below(5, 'ms') as Goal,
+} as const;

@@ -1,0 +1,34 @@
+import { readFileSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { at, run, type Target, withConnections } from './target.ts';
+
+/** Microseconds of one tick in which Linux counts the time of a process. */
+const TICK_MICROS = 10_000;
+
+/** Resident memory of a process in MiB; NaN where the system does not tell. */
+export function residentMiB(pid: number): number {
+  if (process.platform !== 'linux') return Number.NaN;
+  const kib = /VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1];
+  return Math.round(Number(kib) / 1024);
+}
+
+/** Percent of a core that a process takes over some seconds; NaN where the system does not tell. */
+export async function corePercent(pid: number, seconds: number): Promise<number> {
+  const before = cpuMicros(pid);
+  await sleep(seconds * 1000);
+  return (cpuMicros(pid) - before) / (seconds * 10_000);
+}
+
+/** Longest time in milliseconds for which the server's event loop was busy since it started. */
+export function longestBlockMillis(target: Target): Promise<number> {
+  return withConnections(target.url, 1, async (connections) => {
+    const sql = "SELECT metric_value FROM system.stats WHERE metric_name = 'event_loop_max_block_ms'";
+    return Number(/"rows":\[\["([\d.]+)"\]\]/.exec(await run(at(connections, 0), target, sql))?.[1]);
+  });
+}
+
+function cpuMicros(pid: number): number {
+  if (process.platform !== 'linux') return Number.NaN;
+  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? [];
+  return (Number(fields[11]) + Number(fields[12])) * TICK_MICROS;
+}

@@ -1,0 +1,18 @@
+// `npm run kill -- --rounds 500`: the long form of the kill test; half of the rounds in each durability mode.
+
+import { parseArgs } from 'node:util';
+import { runKills } from './run.ts';
+
+const { values: flags } = parseArgs({
+  options: {
+    rounds: { type: 'string', default: '500' },
+    seed: { type: 'string', default: '1' },
+    durability: { type: 'string' },
+  },
+});
+const modes = (['sync', 'relaxed'] as const).filter((mode) => flags.durability === undefined || flags.durability === mode);
+const rounds = Math.ceil(Number(flags.rounds) / modes.length);
+for (const durability of modes) {
+  const counts = await runKills({ seed: Number(flags.seed), rounds, durability });
+  console.log(`${durability}: nothing lost, nothing half there`, counts);
+}

@@ -1,0 +1,52 @@
+import type { RowKey } from '@kalamdb/storage';
+import type { Steps } from '../slices/steps.ts';
+
+/** Keys that one step compares. */
+const STEP_KEYS = 512;
+
+/** Two ascending lists as one, in short steps; a key that stands in both stands once in it. */
+export function* mergeKeys(a: readonly RowKey[], b: readonly RowKey[]): Steps<readonly RowKey[]> {
+  if (a.length === 0) return b;
+  if (b.length === 0) return a;
+  const merged: RowKey[] = [];
+  let left = 0;
+  let right = 0;
+  while (left < a.length || right < b.length) {
+    const fromA = a[left];
+    const fromB = b[right];
+    if (fromB === undefined || (fromA !== undefined && fromA <= fromB)) {
+      if (fromA !== undefined) merged.push(fromA);
+      left += 1;
+      if (fromA === fromB) right += 1;
+    } else {
+      merged.push(fromB);
+      right += 1;
+    }
+    if (merged.length % STEP_KEYS === 0) yield;
+  }
+  return merged;
+}
+
+/** Distinct keys in ascending order, in short steps; quick when they stand in long ascending runs, as those of a scan do. */
+export function* sortKeys(keys: readonly RowKey[]): Steps<readonly RowKey[]> {
+  let runs = yield* ascendingRuns(keys);
+  while (runs.length > 1) {
+    const longer: (readonly RowKey[])[] = [];
+    for (let at = 0; at < runs.length; at += 2) longer.push(yield* mergeKeys(runs[at] ?? [], runs[at + 1] ?? []));
+    runs = longer;
+  }
+  return runs[0] ?? [];
+}
+
+function* ascendingRuns(keys: readonly RowKey[]): Steps<readonly (readonly RowKey[])[]> {
+  const runs: RowKey[][] = [];
+  for (let from = 0; from < keys.length; from += STEP_KEYS) {
+    const piece = keys.slice(from, from + STEP_KEYS).sort((a, b) => (a < b ? -1 : 1));
+    const last = runs.at(-1);
+    const end = last?.at(-1);
+    if (last !== undefined && end !== undefined && end < (piece[0] ?? '')) for (const key of piece) last.push(key);
+    else runs.push(piece);
+    yield;
+  }
+  return runs;
+}

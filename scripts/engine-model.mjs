@@ -1,0 +1,41 @@
+// `npm run engine-model [-- --seeds n --statements n]`: the long form of the engine's model tests, sessions and transactions.
+
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { ensureBuilt, ensureInstalled, root } from './setup.mjs';
+
+const { values: flags } = parseArgs({
+  options: { seeds: { type: 'string', default: '20' }, statements: { type: 'string', default: '100000' } },
+});
+ensureInstalled();
+ensureBuilt();
+
+const ORACLES = ['packages/engine/src/database/engine-model.test.ts', 'packages/engine/src/transaction/snapshot-isolation.test.ts'];
+const scratch = mkdtempSync(join(tmpdir(), 'kalamdb-engine-model-'));
+let failed = false;
+for (const oracle of ORACLES) {
+  const report = join(scratch, 'counts.jsonl');
+  const env = {
+    ...process.env,
+    KALAMDB_MODEL_SEEDS: flags.seeds,
+    KALAMDB_MODEL_STATEMENTS: flags.statements,
+    KALAMDB_MODEL_REPORT: report,
+  };
+  const vitest = join(root, 'node_modules', 'vitest', 'vitest.mjs');
+  const { status } = spawnSync(process.execPath, [vitest, 'run', oracle], { cwd: root, stdio: 'inherit', env });
+  if (status !== 0) {
+    failed = true;
+    continue;
+  }
+  const totals = {};
+  for (const line of readFileSync(report, 'utf8').trim().split('\n')) {
+    for (const [what, count] of Object.entries(JSON.parse(line))) totals[what] = (totals[what] ?? 0) + count;
+  }
+  rmSync(report);
+  console.log(`${oracle}: ${flags.seeds} seeds, no difference`, totals);
+}
+rmSync(scratch, { recursive: true, force: true });
+process.exit(failed ? 1 : 0);
