@@ -7,6 +7,7 @@ import { monitorEventLoopDelay, performance } from 'node:perf_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { type Database, openDatabase, type Session } from '@kalamdb/engine';
+import { insertPatiently } from './insert-patiently.ts';
 
 const { values: flags } = parseArgs({
   options: { rows: { type: 'string', default: '1000000' }, seconds: { type: 'string', default: '5' }, folder: { type: 'string' } },
@@ -44,19 +45,6 @@ async function fill(session: Session): Promise<void> {
 
 const rowText = (id: number): string =>
   `(${id},${id % 1000},'kind-${id % 10}','some text of row ${id}, a bit longer than most',${id * 0.5})`;
-
-/** Filling is faster than the hot tier takes it in. */
-async function insertPatiently(session: Session, sql: string): Promise<void> {
-  for (let attempt = 0; ; attempt++) {
-    try {
-      await session.execute(sql);
-      return;
-    } catch (error) {
-      if (attempt === 20) throw error;
-      await sleep(100);
-    }
-  }
-}
 
 /** Inserts one row after another into both tables for as long as `work` takes. */
 async function whileInserting(session: Session, work: () => Promise<unknown>): Promise<Figures> {

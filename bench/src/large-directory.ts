@@ -1,7 +1,7 @@
 // Makes a data directory with one large table and many small ones: `large-directory.js <directory> <rows> <tables>`.
 
-import { setTimeout as sleep } from 'node:timers/promises';
 import { openDatabase, type Session } from '@kalamdb/engine';
+import { insertPatiently } from './insert-patiently.ts';
 
 /** Rows of one INSERT. */
 const BATCH_ROWS = 1000;
@@ -23,18 +23,5 @@ async function build(session: Session): Promise<void> {
     const count = Math.min(BATCH_ROWS, rows - from);
     const values = Array.from({ length: count }, (_, i) => `(${from + i},'name ${from + i}',${(from + i) / 4},true)`);
     await insertPatiently(session, `INSERT INTO bench.large VALUES ${values.join(',')}`);
-  }
-}
-
-/** Filling is faster than the hot tier takes it in. */
-async function insertPatiently(session: Session, sql: string): Promise<void> {
-  for (let attempt = 1; ; attempt++) {
-    try {
-      await session.execute(sql);
-      return;
-    } catch (error) {
-      if (attempt === 20) throw error;
-      await sleep(100);
-    }
   }
 }

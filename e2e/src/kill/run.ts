@@ -4,7 +4,8 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { SeededRandom, ServerProcess } from '@kalamdb/testing';
-import { Api } from './api.ts';
+import { UNHURRIED_SETTINGS } from '../server-settings.ts';
+import { Api } from '../sql-api.ts';
 import { Ledger, type Place, type ReadRow, type RowName } from './ledger.ts';
 import { liveRow, Subscriber } from './subscriber.ts';
 import { blockWriter, type Plan, singleWriter, textOf, transactionWriter, type Writer, writerOf } from './writers.ts';
@@ -12,13 +13,6 @@ import { blockWriter, type Plan, singleWriter, textOf, transactionWriter, type W
 const ROOT_PASSWORD = 'kill-root-password';
 const USER_PASSWORD = 'kill-user-password';
 const USERS: readonly string[] = ['ann', 'ben', 'cleo'];
-const SETTINGS = `
-[rate_limit]
-max_queries_per_sec = 1000000
-max_auth_requests_per_ip_per_sec = 1000
-[auth]
-bcrypt_cost = 4
-`;
 /** Below the ports that the system gives to outgoing connections, so that a killed server's port is still free for the next. */
 const PORTS = { first: 20_000, count: 12_000 };
 /** The longest time that writers are left alone. */
@@ -168,7 +162,7 @@ class KillLoop {
   async #start(signal?: AbortSignal): Promise<void> {
     const began = performance.now();
     const { durability } = this.#options;
-    const options = { folder: this.#folder, durability, rootPassword: ROOT_PASSWORD, settings: SETTINGS, port: this.#port };
+    const options = { folder: this.#folder, durability, rootPassword: ROOT_PASSWORD, settings: UNHURRIED_SETTINGS, port: this.#port };
     this.#server = await ServerProcess.start({ ...options, signal });
     this.#api.url = this.#server.url;
     this.#startMillis = performance.now() - began;

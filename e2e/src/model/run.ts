@@ -2,6 +2,8 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { SeededRandom, ServerProcess } from '@kalamdb/testing';
+import { UNHURRIED_SETTINGS } from '../server-settings.ts';
+import { Api, type SqlAnswer } from '../sql-api.ts';
 import { type Expected, nextStep } from './program.ts';
 import { TableModel } from './table-model.ts';
 import { nextTransaction } from './transaction.ts';
@@ -9,13 +11,6 @@ import { nextTransaction } from './transaction.ts';
 const ROOT_PASSWORD = 'model-root-password';
 const USER_PASSWORD = 'model-user-password';
 const USERS: readonly string[] = ['alice', 'bob', 'carol'];
-const SETTINGS = `
-[rate_limit]
-max_queries_per_sec = 1000000
-max_auth_requests_per_ip_per_sec = 1000
-[auth]
-bcrypt_cost = 4
-`;
 
 /** How much is played. */
 export interface ModelRunOptions {
@@ -45,7 +40,7 @@ interface Action {
   readonly after: ReadonlyMap<Place, TableModel>;
   /** What an answer is when it is the right one, for the counts. */
   readonly outcome: string;
-  difference(answer: Answer): string | undefined;
+  difference(answer: SqlAnswer): string | undefined;
 }
 
 /** One request in so many is a transaction. */
@@ -76,7 +71,7 @@ class World {
   readonly #folder: string;
   readonly #options: ModelRunOptions;
   readonly #random: SeededRandom;
-  readonly #tokens = new Map<string, string>();
+  readonly #api = new Api();
   /** One model for the shared table, and one for each user's partition of the USER table. */
   readonly #places: Place[];
   #server: ServerProcess | undefined;
@@ -98,8 +93,9 @@ class World {
       folder: this.#folder,
       durability: this.#options.durability,
       rootPassword: ROOT_PASSWORD,
-      settings: SETTINGS,
+      settings: UNHURRIED_SETTINGS,
     });
+    this.#api.url = this.#server.url;
   }
 
   async stop(): Promise<void> {
@@ -107,7 +103,7 @@ class World {
   }
 
   async prepare(): Promise<void> {
-    await this.#login('root', ROOT_PASSWORD);
+    await this.#api.login('root', ROOT_PASSWORD);
     const columns = 'id INT PRIMARY KEY, txt TEXT, n BIGINT, flag BOOLEAN NOT NULL';
     const statements = [
       'CREATE NAMESPACE model',
@@ -116,10 +112,10 @@ class World {
       ...USERS.map((user) => `CREATE USER '${user}' WITH PASSWORD '${USER_PASSWORD}' ROLE user`),
     ];
     for (const sql of statements) {
-      const { status, body } = await this.#sql('root', sql);
-      if (status !== 200) throw new Error(`${sql}: ${status} ${JSON.stringify(body)}`);
+      const { error } = await this.#api.sql('root', sql);
+      if (error !== undefined) throw new Error(`${sql}: ${error}`);
     }
-    for (const user of USERS) await this.#login(user, USER_PASSWORD);
+    for (const user of USERS) await this.#api.login(user, USER_PASSWORD);
   }
 
   async step(number: number): Promise<void> {
@@ -127,7 +123,7 @@ class World {
     if (this.#random.integer(this.#options.killEvery) === 0) return this.#killDuring(action, number);
     this.#note(action.label);
     this.#note(action.outcome);
-    const difference = action.difference(await this.#sql(action.user, action.sql));
+    const difference = action.difference(await this.#api.sql(action.user, action.sql));
     if (difference !== undefined) throw this.#wrong(action, number, difference);
     for (const [place, model] of action.after) place.model = model;
   }
@@ -173,7 +169,7 @@ class World {
   }
 
   async #killDuring(action: Action, number: number): Promise<void> {
-    const onItsWay = this.#sql(action.user, action.sql).then(
+    const onItsWay = this.#api.sql(action.user, action.sql).then(
       ({ status }) => (status === 200 ? 'acknowledged' : 'refused'),
       () => 'unanswered',
     );
@@ -205,24 +201,7 @@ class World {
 
   async #differenceTo(place: Place, model: TableModel): Promise<string | undefined> {
     const rows = model.rows().map(({ id, txt, n, flag }) => [id, txt, n === null ? null : String(n), flag]);
-    return compare({ kind: 'rows', rows }, await this.#sql(place.user, `SELECT id, txt, n, flag FROM ${place.table}`));
-  }
-
-  async #login(user: string, password: string): Promise<void> {
-    const { body } = await this.#post('/v1/api/auth/login', { user, password });
-    const token = body['access_token'];
-    if (typeof token !== 'string') throw new Error(`${user} cannot log in: ${JSON.stringify(body)}`);
-    this.#tokens.set(user, token);
-  }
-
-  #sql(user: string, sql: string): Promise<Answer> {
-    return this.#post('/v1/api/sql', { sql }, this.#tokens.get(user));
-  }
-
-  async #post(path: string, json: object, token?: string): Promise<Answer> {
-    const headers = { 'content-type': 'application/json', ...(token === undefined ? {} : { authorization: `Bearer ${token}` }) };
-    const response = await fetch(`${this.#server?.url}${path}`, { method: 'POST', headers, body: JSON.stringify(json) });
-    return { status: response.status, body: (await response.json()) as Answer['body'] };
+    return compare({ kind: 'rows', rows }, await this.#api.sql(place.user, `SELECT id, txt, n, flag FROM ${place.table}`));
   }
 
   #note(what: string): void {
@@ -234,43 +213,35 @@ class World {
   }
 }
 
-interface Answer {
-  readonly status: number;
-  readonly body: Readonly<Record<string, unknown>> & {
-    readonly results?: readonly { readonly message?: string; readonly rows?: unknown }[];
-    readonly error?: { readonly message?: string } | null;
-  };
-}
-
 /** What is wrong with the answer to a batch: rows, or what the message contains, for each result. */
-function compareBatch(expected: readonly (Expected | string)[], answer: Answer): string | undefined {
-  const results = answer.body.results ?? [];
+function compareBatch(expected: readonly (Expected | string)[], answer: SqlAnswer): string | undefined {
+  const { results } = answer;
   const fits = (wanted: Expected | string, index: number): boolean => {
     const got = results[index];
     if (typeof wanted === 'string') return got?.message?.includes(wanted) === true;
     return wanted.kind === 'rows' && JSON.stringify(got?.rows) === JSON.stringify(wanted.rows);
   };
   if (answer.status === 200 && results.length === expected.length && expected.every(fits)) return undefined;
-  return `expected ${JSON.stringify(expected)}, got ${answer.status} ${JSON.stringify(answer.body)}`;
+  return `expected ${JSON.stringify(expected)}, got ${JSON.stringify(answer)}`;
 }
 
 /** What is wrong with an answer; `undefined` when nothing is. */
-function compare(expected: Expected, { status, body }: Answer): string | undefined {
-  const got = `${status} ${JSON.stringify(body)}`;
+function compare(expected: Expected, answer: SqlAnswer): string | undefined {
+  const { status, results, error = '' } = answer;
+  const got = JSON.stringify(answer);
   switch (expected.kind) {
     case 'error': {
-      const message = body.error?.message ?? '';
-      return status === 400 && message.toLowerCase().includes(expected.contains)
+      return status === 400 && error.toLowerCase().includes(expected.contains)
         ? undefined
         : `expected an error with '${expected.contains}', got ${got}`;
     }
     case 'count': {
       const message = `${expected.verb} ${expected.count} row(s)`;
-      return status === 200 && body.results?.[0]?.message === message ? undefined : `expected '${message}', got ${got}`;
+      return status === 200 && results[0]?.message === message ? undefined : `expected '${message}', got ${got}`;
     }
     case 'rows': {
       const rows = JSON.stringify(expected.rows);
-      return status === 200 && JSON.stringify(body.results?.[0]?.rows) === rows ? undefined : `expected rows ${rows}, got ${got}`;
+      return status === 200 && JSON.stringify(results[0]?.rows) === rows ? undefined : `expected rows ${rows}, got ${got}`;
     }
     default:
       return expected satisfies never;

@@ -1,7 +1,9 @@
 import type { KeyRange, PartitionId, RowKey } from '@kalamdb/storage';
 import type { ChangeSet, PartitionChanges, RowVersion } from '../contract.ts';
 import { finishSteps, type Steps } from '../slices/steps.ts';
-import { mergeKeys } from './sorted-keys.ts';
+import { firstAtOrAbove, mergeKeys } from './sorted-keys.ts';
+
+const itself = (key: RowKey): RowKey => key;
 
 /** One text per partition, for maps. */
 export function partitionName(partition: PartitionId): string {
@@ -49,8 +51,8 @@ export class PartitionOverlay {
   /** What a reader at `watermark` sees here within the range, in the direction of the scan; found while it is read. */
   *inKeyOrder(range: KeyRange, watermark: bigint): Generator<RowVersion, undefined> {
     const keys = this.sortedKeys();
-    const start = range.from === undefined ? 0 : firstAtOrAbove(keys, range.from);
-    const end = range.before === undefined ? keys.length : firstAtOrAbove(keys, range.before);
+    const start = range.from === undefined ? 0 : firstAtOrAbove(keys, range.from, itself);
+    const end = range.before === undefined ? keys.length : firstAtOrAbove(keys, range.before, itself);
     for (let offset = 0; offset < end - start; offset++) {
       const key = keys[range.reverse === true ? end - 1 - offset : start + offset];
       const version = key === undefined ? undefined : this.at(key, watermark);
@@ -137,17 +139,6 @@ export class PartitionOverlay {
   #holds(version: RowVersion): boolean {
     return this.#chains.get(version.key)?.includes(version) === true;
   }
-}
-
-function firstAtOrAbove(keys: readonly RowKey[], key: RowKey): number {
-  let low = 0;
-  let high = keys.length;
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    if ((keys[middle] ?? '') < key) low = middle + 1;
-    else high = middle;
-  }
-  return low;
 }
 
 /**

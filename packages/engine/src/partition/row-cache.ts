@@ -1,6 +1,7 @@
 import type { KeyRange, PartitionId, RowKey } from '@kalamdb/storage';
 import type { ChangeSet, RowVersion } from '../contract.ts';
 import { partitionName } from './overlay.ts';
+import { firstAtOrAbove } from './sorted-keys.ts';
 
 /** Approximate heap weight of the decoded rows that are kept, over all partitions. */
 export const ROW_CACHE_BYTES_MAX: number = 64 * 1024 * 1024;
@@ -11,6 +12,8 @@ export const WHOLE_PARTITION_ROWS_MAX = 20_000;
 /** Heap weight of a decoded row beside its cells, and of a cell. */
 const ROW_BYTES = 160;
 const CELL_BYTES = 16;
+
+const keyOfRow = ({ key }: RowVersion): RowKey => key;
 
 /** Figures of a cache, for statistics and tests. */
 export interface RowCacheStatus {
@@ -80,8 +83,8 @@ export class RowCache {
       cached.shared = true;
       return this.#hit(cached.sorted);
     }
-    const start = range.from === undefined ? 0 : firstAtOrAbove(cached.sorted, range.from);
-    const end = range.before === undefined ? cached.sorted.length : firstAtOrAbove(cached.sorted, range.before);
+    const start = range.from === undefined ? 0 : firstAtOrAbove(cached.sorted, range.from, keyOfRow);
+    const end = range.before === undefined ? cached.sorted.length : firstAtOrAbove(cached.sorted, range.before, keyOfRow);
     const rows = cached.sorted.slice(start, Math.max(start, end));
     return this.#hit(range.reverse === true ? rows.reverse() : rows);
   }
@@ -145,7 +148,7 @@ export class RowCache {
       cached.shared = false;
     }
     if (appends) cached.sorted.push(row);
-    else cached.sorted[firstAtOrAbove(cached.sorted, row.key)] = row;
+    else cached.sorted[firstAtOrAbove(cached.sorted, row.key, keyOfRow)] = row;
   }
 
   #store(cached: CachedPartition, row: RowVersion): void {
@@ -216,16 +219,4 @@ function weightOf({ key, cells }: RowVersion): number {
     else if (typeof cell === 'object' && cell !== null) bytes += cell.byteLength;
   }
   return bytes;
-}
-
-function firstAtOrAbove(rows: readonly RowVersion[], key: RowKey): number {
-  let low = 0;
-  let high = rows.length;
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    const row = rows[middle];
-    if (row !== undefined && row.key < key) low = middle + 1;
-    else high = middle;
-  }
-  return low;
 }

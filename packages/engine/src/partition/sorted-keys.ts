@@ -4,6 +4,19 @@ import type { Steps } from '../slices/steps.ts';
 /** Keys that one step compares. */
 const STEP_KEYS = 512;
 
+/** Place of the first item whose key is at or above `key`, in items that ascend by key; their number when there is none. */
+export function firstAtOrAbove<T>(items: readonly T[], key: RowKey, keyOf: (item: T) => RowKey): number {
+  let low = 0;
+  let high = items.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    const item = items[middle];
+    if (item !== undefined && keyOf(item) < key) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
 /** Two ascending lists as one, in short steps; a key that stands in both stands once in it. */
 export function* mergeKeys(a: readonly RowKey[], b: readonly RowKey[]): Steps<readonly RowKey[]> {
   if (a.length === 0) return b;
