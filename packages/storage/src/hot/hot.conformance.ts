@@ -225,6 +225,12 @@ export function hotConformance(name: string, makePlace: MakePlace, runs: number)
     appliesCommits(store);
     keepsViews(store);
 
+    it('opens again after a large value was replaced by a small one in the same batch', async () => {
+      const own = await makePlace();
+      const program: Step[] = [{ kind: 'apply', commits: [[put(alice, 'a', 70_000), put(alice, 'a', 0)]] }, { kind: 'reopen' }];
+      await runProgram(own, program).finally(() => own.dispose());
+    });
+
     it('answers like a list of rows whatever is applied, held, purged and reopened', async () => {
       await fc.assert(
         fc.asyncProperty(steps, async (program) => {

@@ -157,7 +157,8 @@ export class PageTrees {
   /** The pages of a large value, one behind the other. */
   async #overflow(head: PageHead, { overflow, valueBytes }: LeafEntry): Promise<Buffer> {
     const { page: first, pages } = overflow ?? { page: 0, pages: 0 };
-    if (pages !== overflowPages(valueBytes, this.#meta.pageBytes))
+    // A value that a shorter one replaced within one transaction keeps the pages it had.
+    if (pages < overflowPages(valueBytes, this.#meta.pageBytes))
       throw new PageDamage(`page ${head.number}: a value of ${valueBytes} bytes has ${pages} pages`);
     const numbers = Array.from({ length: pages }, (_, at) => first + at);
     for (const number of numbers) this.#used.add(number, head.number);
