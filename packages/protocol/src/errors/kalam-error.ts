@@ -1,12 +1,27 @@
 import { EDGE_ERRORS } from './edge-errors.ts';
 import type { ErrorSpec } from './error-spec.ts';
+import { MACHINE_ERRORS } from './machine-errors.ts';
+import { NAME_ERRORS } from './name-errors.ts';
+import { REQUEST_ERRORS } from './request-errors.ts';
 import { STATEMENT_ERRORS } from './statement-errors.ts';
 import { TRANSACTION_ERRORS } from './transaction-errors.ts';
 
-type ErrorTable = typeof STATEMENT_ERRORS & typeof TRANSACTION_ERRORS & typeof EDGE_ERRORS;
+type ErrorTable = typeof STATEMENT_ERRORS &
+  typeof NAME_ERRORS &
+  typeof TRANSACTION_ERRORS &
+  typeof REQUEST_ERRORS &
+  typeof EDGE_ERRORS &
+  typeof MACHINE_ERRORS;
 
 /** Every error the product can raise, in one table. The tests count them and check that each is documented. */
-export const ERRORS: ErrorTable = { ...STATEMENT_ERRORS, ...TRANSACTION_ERRORS, ...EDGE_ERRORS } satisfies Record<string, ErrorSpec>;
+export const ERRORS: ErrorTable = {
+  ...STATEMENT_ERRORS,
+  ...NAME_ERRORS,
+  ...TRANSACTION_ERRORS,
+  ...REQUEST_ERRORS,
+  ...EDGE_ERRORS,
+  ...MACHINE_ERRORS,
+} satisfies Record<string, ErrorSpec>;
 
 /** The name of a row of {@link ERRORS}. */
 export type ErrorCode = keyof typeof ERRORS;

@@ -61,6 +61,14 @@ export interface ChangeMessage {
   readonly old_values?: readonly RowMessage[];
 }
 
+/** Only with the extension `progress`: the subscription is right up to this commit, of which it was sent nothing. */
+export interface ProgressMessage {
+  readonly type: 'progress';
+  readonly subscription_id: string;
+  /** `_seq` of the commit, a bare integer; a later subscription may begin `from` it. */
+  readonly seq: Int64;
+}
+
 /** A request on the socket was refused, or a subscription ended; the connection stays open. */
 export interface ErrorMessage {
   readonly type: 'error';
@@ -76,6 +84,7 @@ export type ServerMessage =
   | SubscriptionAckMessage
   | InitialDataBatchMessage
   | ChangeMessage
+  | ProgressMessage
   | ErrorMessage;
 
 /** Schema of {@link BatchControlMessage}. */
@@ -110,6 +119,7 @@ export const serverMessageSchema: MessageSchema<ServerMessage> = messageSchema<S
       rows: Type.Optional(rows),
       old_values: Type.Optional(rows),
     }),
+    Type.Object({ type: oneOf('progress'), subscription_id: Type.String(), seq: int64Schema }),
     Type.Object({ type: oneOf('error'), subscription_id: Type.String(), code: Type.String(), message: Type.String() }),
   ]),
 );
