@@ -57,6 +57,14 @@ export interface LogEntry {
   readonly payload: Uint8Array;
 }
 
+/** Records of the log as they lie in its files (`encodeRecords`, log/log-format.ts), in order and checked. */
+export interface RecordBlock {
+  /** Alone in its memory: whoever takes the block may hand that to another thread. */
+  readonly bytes: Uint8Array;
+  /** Name of the last record. */
+  readonly lastSeq: bigint;
+}
+
 /**
  * The commit log: the truth about what is not yet in the hot tier.
  *
@@ -109,6 +117,16 @@ export interface HotSnapshot {
   close(): void;
 }
 
+/** What one step of a purge removed. */
+export interface PurgedRows {
+  /** Rows that were not tombstones. */
+  readonly rows: number;
+  /** Bytes of the keys and values, tombstones included. */
+  readonly bytes: number;
+  /** Whether rows are left. */
+  readonly more: boolean;
+}
+
 /**
  * The hot tier: the newest version of each row, an index by `_seq`, and the applied point. Its only writer is the applier
  * behind `apply` and `purge`; calls are carried out one after another in call order.
@@ -123,7 +141,7 @@ export interface HotStore {
    * point. Resolves when `appliedSeq` has moved. An error leaves the store as it was; the caller may try again.
    */
   apply(entries: readonly LogEntry[]): Promise<void>;
-  /** Removes at most `rowsMax` rows of a dropped table; resolves to whether some are left. */
-  purge(tableId: number, rowsMax: number): Promise<boolean>;
+  /** Removes at most `rowsMax` rows of a dropped table, tombstones included. */
+  purge(tableId: number, rowsMax: number): Promise<PurgedRows>;
   close(): Promise<void>;
 }

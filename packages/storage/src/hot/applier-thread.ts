@@ -1,5 +1,6 @@
 import { Worker } from 'node:worker_threads';
 import { ERRORS, type ErrorCode, KalamError, kalamError } from '@kalamdb/protocol';
+import type { PurgedRows } from '../contract.ts';
 import type { ApplierAnswer, ApplierCall, ApplierStart } from './applier-messages.ts';
 
 /** Calls that wait for the thread. The sequencer sends one batch at a time, so this is never reached by it. */
@@ -13,8 +14,8 @@ export const applierModule: URL = new URL('../../dist/hot/applier-worker.js', im
 /** What a call that succeeded came to. */
 export interface ApplierResult {
   readonly appliedSeq: bigint;
-  /** Of a purge: whether rows are left. */
-  readonly left: boolean;
+  /** Of a purge: what it removed. */
+  readonly purged: PurgedRows | undefined;
 }
 
 interface Pending {
@@ -37,17 +38,19 @@ export class ApplierThread {
   #deaths = 0;
   #closing = false;
   #broken = false;
+  readonly #onFailed: ((error: Error) => void) | undefined;
 
-  private constructor(start: ApplierStart, module: URL) {
+  /** Resolves when the thread has opened the store and rejects with what kept it from that. Calls may be made before. */
+  readonly ready: Promise<void>;
+
+  /** Starts the thread. `onFailed` is told when it has died too often. */
+  constructor(start: ApplierStart, module: URL, onFailed?: (error: Error) => void) {
     this.#start = start;
     this.#module = module;
-  }
-
-  /** Starts the thread; resolves when it has opened the store and throws what kept it from that. */
-  static async start(start: ApplierStart, module: URL): Promise<ApplierThread> {
-    const thread = new ApplierThread(start, module);
-    await thread.#launch();
-    return thread;
+    this.#onFailed = onFailed;
+    this.ready = this.#launch();
+    // Whoever does not ask is told by the calls.
+    this.ready.catch(() => undefined);
   }
 
   /** Whether the thread has ended because LMDB refuses everything: a new one is of use once this thread's handle has been closed too. */
@@ -120,7 +123,7 @@ export class ApplierThread {
       this.#deaths += 1;
       // A thread that cannot start dies in its turn and is counted there.
       this.#launch().catch(() => undefined);
-    }
+    } else if (!this.#closing) this.#onFailed?.(new Error('the applier thread has died too often', { cause }));
     for (const { reject } of waiting) reject(kalamError('INTERNAL_ERROR', { reason: 'the applier ended before it answered' }, { cause }));
   }
 }

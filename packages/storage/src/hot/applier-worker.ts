@@ -5,6 +5,7 @@ import { Buffer } from 'node:buffer';
 import { parentPort, workerData } from 'node:worker_threads';
 import { KalamError, kalamError } from '@kalamdb/protocol';
 import { ABORT } from 'lmdb';
+import type { PurgedRows } from '../contract.ts';
 import { Applier } from './applier.ts';
 import type { ApplierAnswer, ApplierCall, ApplierStart } from './applier-messages.ts';
 import { openTables, readState } from './lmdb-tables.ts';
@@ -19,11 +20,10 @@ const tables = openTables(path, mapBytes);
 const applier = new Applier(tables, incarnation);
 const answer = (message: ApplierAnswer): void => port.postMessage(message);
 
-const carryOut = (call: Exclude<ApplierCall, { kind: 'close' }>): boolean => {
+const carryOut = (call: Exclude<ApplierCall, { kind: 'close' }>): PurgedRows | undefined => {
   if (call.kind === 'purge') return applier.purge(call.tableId, call.rowsMax);
-  const { buffer, byteOffset, byteLength } = call.entries;
-  applier.apply(Buffer.from(buffer, byteOffset, byteLength));
-  return false;
+  applier.apply(call.blocks.map(({ buffer, byteOffset, byteLength }) => Buffer.from(buffer, byteOffset, byteLength)));
+  return undefined;
 };
 
 /** Failures in a row. */
@@ -50,13 +50,13 @@ const handle = async (call: ApplierCall): Promise<void> => {
   try {
     if (call.kind === 'close') {
       await tables.root.close();
-      answer({ kind: 'done', appliedSeq: applier.appliedSeq, left: false });
+      answer({ kind: 'done', appliedSeq: applier.appliedSeq, purged: undefined });
       port.close();
       return;
     }
-    const left = carryOut(call);
+    const purged = carryOut(call);
     failures = 0;
-    answer({ kind: 'done', appliedSeq: applier.appliedSeq, left });
+    answer({ kind: 'done', appliedSeq: applier.appliedSeq, purged });
   } catch (error) {
     const code = error instanceof KalamError ? error.code : 'INTERNAL_ERROR';
     const broken = call.kind !== 'close' && !(error instanceof KalamError) && isBroken(error);

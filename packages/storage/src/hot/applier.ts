@@ -1,10 +1,12 @@
 import { Buffer } from 'node:buffer';
 import { kalamError } from '@kalamdb/protocol';
+import type { PurgedRows } from '../contract.ts';
 import { CommitRows } from '../log/commit-rows.ts';
-import { packedEnd, packedHeadBytes } from './applier-messages.ts';
+import { RecordPlace } from '../log/record-place.ts';
+import { BatchRows } from './batch-rows.ts';
 import { type HotState, type LmdbTables, readState, writeState } from './lmdb-tables.ts';
 import { seqKey, tablePrefix } from './partition-key.ts';
-import { seqOfRowValue } from './row-value.ts';
+import { isTombstone, seqOfRowValue } from './row-value.ts';
 import { RowWriter } from './row-writer.ts';
 
 const SEQ_BYTES = 8;
@@ -25,6 +27,8 @@ const compareSeqs = (a: SeqPlace, b: SeqPlace): number => {
   }
   return 0;
 };
+
+const seqAt = ({ source, at }: SeqPlace): bigint => source.readBigUInt64BE(at);
 
 /**
  * The only writer of the hot tier's tables. Every method is one transaction that is on the disk when it returns, or that left
@@ -51,59 +55,62 @@ export class Applier {
   }
 
   /**
-   * Applies packed commits (`packEntries`) in order. Those at or below the applied point are passed over, so that an uncertain
+   * Applies the commits of blocks of records in order. Those at or below the applied point are passed over, so that an uncertain
    * batch may be sent again.
    */
-  apply(packed: Buffer): void {
-    let lastAt = 0;
-    for (let at = 0; at < packed.length; at = packedEnd(packed, at)) lastAt = at;
-    const last = packed.length === 0 ? 0n : packed.readBigUInt64BE(lastAt);
-    if (last <= this.#state.appliedSeq) return;
+  apply(blocks: readonly Buffer[]): void {
+    const batch = new BatchRows();
+    const last = this.#gather(blocks, batch);
+    if (last === undefined) return;
     const state: HotState = { ...this.#state, appliedSeq: last };
     this.#tables.root.transactionSync(() => {
-      this.#writeCommits(packed);
+      this.#writer.write(batch);
       writeState(this.#tables, state);
     });
     this.#state = state;
   }
 
-  /** Removes at most `rowsMax` rows of a table, in key order; answers whether some are left. */
-  purge(tableId: number, rowsMax: number): boolean {
+  /** Removes at most `rowsMax` rows of a table, in key order. */
+  purge(tableId: number, rowsMax: number): PurgedRows {
     const { root, rows, seqs } = this.#tables;
     const range = { start: tablePrefix(tableId), end: afterTable(tableId) };
+    let purged = { rows: 0, bytes: 0 };
     root.transactionSync(() => {
+      purged = { rows: 0, bytes: 0 };
       // Collected first: a cursor does not survive removals beside it.
       const doomed = [...rows.getRange({ ...range, limit: rowsMax })];
       for (const { key, value } of doomed) {
         const seq = seqOfRowValue(value);
         if (seq !== undefined) seqs.remove(key.slice(0, key.indexOf('\x00', 4) + 1) + seqKey(seq));
         rows.remove(key);
+        if (!isTombstone(value)) purged.rows += 1;
+        purged.bytes += key.length + value.length;
       }
     });
     root.resetReadTxn();
-    return [...rows.getKeys({ ...range, limit: 1 })].length > 0;
+    return { ...purged, more: [...rows.getKeys({ ...range, limit: 1 })].length > 0 };
   }
 
-  #writeCommits(packed: Buffer): void {
+  /** Gathers the rows of all commits above the applied point; answers the name of the last one, if there is one. */
+  #gather(blocks: readonly Buffer[], batch: BatchRows): bigint | undefined {
     const before = Buffer.alloc(SEQ_BYTES);
     before.writeBigUInt64BE(this.#state.appliedSeq);
-    let last: Buffer = before;
-    let lastAt = 0;
-    for (let at = 0; at < packed.length; at = packedEnd(packed, at)) {
-      if (compareSeqs({ source: packed, at }, { source: before, at: 0 }) <= 0) continue;
-      const start = at + packedHeadBytes;
-      const nameAt = this.#rows.open(packed, start, packedEnd(packed, at) - start);
-      if (
-        compareSeqs({ source: packed, at: nameAt }, { source: packed, at }) !== 0 ||
-        compareSeqs({ source: packed, at }, { source: last, at: lastAt }) <= 0
-      ) {
-        const named = packed.readBigUInt64BE(nameAt);
-        const reason = `it is named ${named} and follows ${last.readBigUInt64BE(lastAt)}`;
-        throw kalamError('DAMAGED_DATA', { where: `commit ${packed.readBigUInt64BE(at)}`, reason });
+    const applied = { source: before, at: 0 };
+    let last: SeqPlace = applied;
+    for (const block of blocks) {
+      const record = new RecordPlace();
+      while (record.next(block)) {
+        const named = { source: block, at: record.seqStart };
+        if (compareSeqs(named, applied) <= 0) continue;
+        const nameAt = this.#rows.open(block, record.payloadStart, record.payloadEnd - record.payloadStart);
+        if (compareSeqs({ source: block, at: nameAt }, named) !== 0 || compareSeqs(named, last) <= 0) {
+          const reason = `it is named ${seqAt({ source: block, at: nameAt })} and follows ${seqAt(last)}`;
+          throw kalamError('DAMAGED_DATA', { where: `commit ${seqAt(named)}`, reason });
+        }
+        batch.add(block, this.#rows);
+        last = named;
       }
-      this.#writer.write(this.#rows);
-      last = packed;
-      lastAt = at;
     }
+    return last === applied ? undefined : seqAt(last);
   }
 }

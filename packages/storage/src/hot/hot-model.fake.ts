@@ -65,6 +65,12 @@ export class HotModel {
     return count;
   }
 
+  /** Of them those that are not deleted. */
+  liveRowCount(tableId: number): number {
+    const parts = [...this.#partitions.values()].filter(({ partition }) => partition.tableId === tableId);
+    return parts.reduce((count, { rows }) => count + rows.filter(({ deleted }) => !deleted).length, 0);
+  }
+
   get(partition: PartitionId, key: string): StoredRow | undefined {
     return this.#partitions.get(idOf(partition))?.rows.find((row) => row.key === key);
   }

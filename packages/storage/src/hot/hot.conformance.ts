@@ -75,11 +75,15 @@ const steps: fc.Arbitrary<Step[]> = fc.array(
 
 const purgeAll = async (store: HotStore, model: HotModel, rowsMax: number): Promise<void> => {
   const calls = Math.ceil(model.rowCount(alice.tableId) / rowsMax);
-  let left = true;
-  for (let call = 1; left; call += 1) {
-    left = await store.purge(alice.tableId, rowsMax);
+  let [more, rows] = [true, 0];
+  for (let call = 1; more; call += 1) {
+    const purged = await store.purge(alice.tableId, rowsMax);
+    more = purged.more;
+    rows += purged.rows;
+    expect(purged.bytes > 0).toBe(model.rowCount(alice.tableId) > 0);
     expect(call).toBeLessThanOrEqual(Math.max(calls, 1));
   }
+  expect(rows).toBe(model.liveRowCount(alice.tableId));
   model.dropTable(alice.tableId);
 };
 

@@ -40,15 +40,20 @@ export interface MetaPage {
   readonly main: TreeRecord;
 }
 
-/** An entry of a leaf; its key and its value are ranges of `page` or, for a large value, of `overflow`. */
-export interface LeafEntry {
-  readonly keyStart: number;
-  readonly keyEnd: number;
-  readonly isTree: boolean;
-  readonly valueStart: number;
-  readonly valueBytes: number;
+/**
+ * An entry of a leaf; its key and its value are ranges of `page` or, for a large value, of `overflow`. One object serves for many
+ * entries: a file has millions of them.
+ */
+export class LeafEntry {
+  keyStart = 0;
+  keyEnd = 0;
+  isTree = false;
+  valueStart = 0;
+  valueBytes = 0;
   /** The first page of a large value; its bytes begin behind the header of that page. */
-  readonly overflow: { readonly page: number; readonly pages: number } | undefined;
+  overflow: { readonly page: number; readonly pages: number } | undefined = undefined;
+  /** What it takes of the page. */
+  bytes = 0;
 }
 
 /** Why a page is refused; the one who knows the file names it. */
@@ -174,8 +179,8 @@ export function readBranchEntry(
   return { key: page.subarray(start, start + keyBytes), child, bytes: evenBytes(NODE_HEAD_BYTES + keyBytes) };
 }
 
-/** An entry of a leaf: 4 bytes of value, 2 flags (1 large value, 2 tree), 2 bytes of key, then key and value or its place. */
-export function readLeafEntry(page: Buffer, head: PageHead, index: number): LeafEntry & { readonly bytes: number } {
+/** Reads an entry of a leaf into `entry`: 4 bytes of value, 2 flags (1 large value, 2 tree), 2 bytes of key, then key and value or its place. */
+export function readLeafEntry(page: Buffer, head: PageHead, index: number, entry: LeafEntry): void {
   const node = nodeAt(page, head, index);
   const valueBytes = page.readUInt32LE(node);
   const flags = page.readUInt16LE(node + 4);
@@ -187,9 +192,13 @@ export function readLeafEntry(page: Buffer, head: PageHead, index: number): Leaf
   if ((flags !== 0 && !isBig && !isTree) || (isTree && valueBytes !== TREE_BYTES) || keyEnd + inside > page.length) {
     throw refuse(head.number, `entry ${index} has ${valueBytes} bytes and flags ${flags}`);
   }
-  const overflow = isBig ? { page: pageNumber(page, keyEnd), pages: pageNumber(page, keyEnd + 16) } : undefined;
-  const valueStart = isBig ? HEADER_BYTES : keyEnd;
-  return { keyStart, keyEnd, isTree, valueStart, valueBytes, overflow, bytes: evenBytes(keyEnd - node + inside) };
+  entry.keyStart = keyStart;
+  entry.keyEnd = keyEnd;
+  entry.isTree = isTree;
+  entry.valueStart = isBig ? HEADER_BYTES : keyEnd;
+  entry.valueBytes = valueBytes;
+  entry.overflow = isBig ? { page: pageNumber(page, keyEnd), pages: pageNumber(page, keyEnd + 16) } : undefined;
+  entry.bytes = evenBytes(keyEnd - node + inside);
 }
 
 const evenBytes = (bytes: number): number => bytes + (bytes & 1);

@@ -182,6 +182,34 @@ describe('large and many', () => {
   });
 });
 
+describe('a map that is too small', () => {
+  const mapBytes = 256 * 1024;
+
+  it('grows under open views, as often as it takes, and is large enough when the store is opened with a smaller one', async () => {
+    const model = new HotModel();
+    const store = await openLmdbStore({ path, mapBytes });
+    const early = store.snapshot();
+    for (let batch = 0; batch < 30; batch += 1) {
+      const view = store.snapshot();
+      await store.apply([model.commit([put(`row ${batch}`, 300_000), put(`small ${batch}`)])]);
+      expect(view.get(alice, key(`row ${batch}`))).toBeUndefined();
+      view.close();
+      const after = store.snapshot();
+      expect(after.get(alice, key(`row ${batch}`))?.bytes.length).toBe(300_000);
+      after.close();
+    }
+    expect([...early.scan(alice)]).toEqual([]);
+    early.close();
+    await store.close();
+    const again = await openLmdbStore({ path, mapBytes });
+    await again.apply([model.commit([put('last', 500_000)])]);
+    const view = again.snapshot();
+    expect([...view.scan(alice)].length).toBe(61);
+    view.close();
+    await again.close();
+  });
+});
+
 describe('the applier thread', () => {
   const dyingApplier = async (): Promise<URL> => {
     const file = join(directory, 'dying-applier.mjs');

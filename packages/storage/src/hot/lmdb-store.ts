@@ -1,9 +1,10 @@
 import { Buffer } from 'node:buffer';
 import { join } from 'node:path';
 import { type Random, systemRandom, systemTimers, type Timers } from '@kalamdb/protocol';
-import type { HotSnapshot, HotStore, LogEntry } from '../contract.ts';
+import type { HotSnapshot, HotStore, LogEntry, PurgedRows, RecordBlock } from '../contract.ts';
 import { systemFiles } from '../files/file-system.ts';
-import { type ApplierCall, packEntries } from './applier-messages.ts';
+import { blockOf } from '../log/record-place.ts';
+import type { ApplierCall } from './applier-messages.ts';
 import { type ApplierResult, ApplierThread, applierModule } from './applier-thread.ts';
 import { LmdbSnapshot } from './lmdb-snapshot.ts';
 import { type LmdbTables, mapBytesDefault, openTables, readState } from './lmdb-tables.ts';
@@ -22,12 +23,18 @@ export interface LmdbStoreOptions {
   readonly timers?: Timers | undefined;
   /** The module that the applier's thread runs; another one only in tests that make the thread die. */
   readonly applier?: URL | undefined;
+  /** Told when the applier's thread has died too often to be started again: nothing can be applied until the store is opened anew. */
+  readonly onFailed?: ((error: Error) => void) | undefined;
 }
 
 /** The hot store on LMDB. */
 export interface LmdbStore extends HotStore {
   /** 16 random bytes as hex, made with the store. A new log takes it over (`openFileLog`), so that the two know each other again. */
   readonly incarnation: string;
+  /** {@link HotStore.apply} of records in blocks, which are given away. */
+  applyBlocks(blocks: readonly RecordBlock[]): Promise<void>;
+  /** Resolves when the applier's thread stands ready, and rejects with why it cannot start. */
+  ready(): Promise<void>;
   /** Read transactions that are open in this thread. */
   readonly liveTransactions: number;
   /**
@@ -40,7 +47,7 @@ export interface LmdbStore extends HotStore {
 class ThreadedLmdbStore implements LmdbStore {
   readonly incarnation: string;
   readonly #timers: Timers;
-  readonly #startThread: () => Promise<ApplierThread>;
+  readonly #startThread: () => ApplierThread;
   readonly #openTables: () => LmdbTables;
   #tables: LmdbTables;
   #thread: ApplierThread;
@@ -70,6 +77,10 @@ class ThreadedLmdbStore implements LmdbStore {
     return this.#transactions.liveCount;
   }
 
+  ready(): Promise<void> {
+    return this.#thread.ready;
+  }
+
   onReopen(letGo: () => Promise<void>): void {
     this.#letGo.push(letGo);
   }
@@ -78,17 +89,25 @@ class ThreadedLmdbStore implements LmdbStore {
     return new LmdbSnapshot(this.#tables, this.#transactions.current());
   }
 
-  async apply(entries: readonly LogEntry[]): Promise<void> {
-    const packed = packEntries(entries);
-    const { appliedSeq } = await this.#call({ kind: 'apply', entries: packed }, [packed.buffer]);
+  apply(entries: readonly LogEntry[]): Promise<void> {
+    return this.#apply([blockOf(entries)]);
+  }
+
+  applyBlocks(blocks: readonly RecordBlock[]): Promise<void> {
+    return this.#apply(blocks.map(({ bytes }) => bytes));
+  }
+
+  async #apply(blocks: readonly Uint8Array[]): Promise<void> {
+    const memory = blocks.map(({ buffer }) => buffer).filter((buffer) => buffer instanceof ArrayBuffer);
+    const { appliedSeq } = await this.#call({ kind: 'apply', blocks }, memory);
     this.#transactions.moveOn();
     this.#appliedSeq = appliedSeq;
   }
 
-  async purge(tableId: number, rowsMax: number): Promise<boolean> {
-    const { left } = await this.#call({ kind: 'purge', tableId, rowsMax });
+  async purge(tableId: number, rowsMax: number): Promise<PurgedRows> {
+    const { purged } = await this.#call({ kind: 'purge', tableId, rowsMax });
     this.#transactions.moveOn();
-    return left;
+    return purged ?? { rows: 0, bytes: 0, more: false };
   }
 
   async close(): Promise<void> {
@@ -125,7 +144,9 @@ class ThreadedLmdbStore implements LmdbStore {
     this.#tables = this.#openTables();
     this.#transactions = new ReadTransactions(this.#tables, this.#timers);
     await closed;
-    this.#thread = await this.#startThread();
+    const thread = this.#startThread();
+    await thread.ready;
+    this.#thread = thread;
     this.#transactions.moveOn();
     this.#appliedSeq = readState(this.#tables)?.appliedSeq ?? 0n;
   }
@@ -137,7 +158,7 @@ interface StoreParts {
   readonly thread: ApplierThread;
   readonly timers: Timers;
   readonly openTables: () => LmdbTables;
-  readonly startThread: () => Promise<ApplierThread>;
+  readonly startThread: () => ApplierThread;
 }
 
 /**
@@ -150,11 +171,13 @@ export async function openLmdbStore(options: LmdbStoreOptions): Promise<LmdbStor
   const open = (): LmdbTables => openTables(options.path, mapBytes);
   const tables = open();
   try {
-    readState(tables);
+    const isNew = readState(tables) === undefined;
     const incarnation = Buffer.from((options.random ?? systemRandom).bytes(16)).toString('hex');
     const start = { path: options.path, mapBytes, incarnation };
-    const startThread = (): Promise<ApplierThread> => ApplierThread.start(start, options.applier ?? applierModule);
-    const thread = await startThread();
+    const startThread = (): ApplierThread => new ApplierThread(start, options.applier ?? applierModule, options.onFailed);
+    const thread = startThread();
+    // It writes the first state record. Of a store that has one it is not needed before there is something to apply.
+    if (isNew) await thread.ready;
     tables.root.resetReadTxn();
     return new ThreadedLmdbStore({ tables, thread, timers: options.timers ?? systemTimers, openTables: open, startThread });
   } catch (error) {

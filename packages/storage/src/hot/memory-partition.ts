@@ -45,16 +45,18 @@ export class MemoryPartition {
     this.#bySeq.splice(lowerBound(this.#bySeq, row.seq, seqOf), 0, kept);
   }
 
-  /** Removes at most `rowsMax` rows and answers how many. */
-  purge(rowsMax: number): number {
-    const removed = this.#keys.splice(0, rowsMax);
-    for (const key of removed) {
+  /** Removes at most `rowsMax` rows and answers them. */
+  purge(rowsMax: number): readonly StoredRow[] {
+    const removed: StoredRow[] = [];
+    for (const key of this.#keys.splice(0, rowsMax)) {
       const row = this.#rows.get(key);
       this.#rows.delete(key);
-      const at = row === undefined ? -1 : this.#bySeq.indexOf(row);
+      if (row === undefined) continue;
+      removed.push(row);
+      const at = this.#bySeq.indexOf(row);
       if (at !== -1) this.#bySeq.splice(at, 1);
     }
-    return removed.length;
+    return removed;
   }
 
   get(key: RowKey): StoredRow | undefined {

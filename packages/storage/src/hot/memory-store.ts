@@ -1,8 +1,11 @@
 import { kalamError } from '@kalamdb/protocol';
-import type { CommitPart, HotSnapshot, HotStore, KeyRange, LogEntry, PartitionId, RowKey, StoredRow } from '../contract.ts';
+import type { CommitPart, HotSnapshot, HotStore, KeyRange, LogEntry, PartitionId, PurgedRows, RowKey, StoredRow } from '../contract.ts';
 import { decodeCommit } from '../log/commit-codec.ts';
 import { MemoryPartition } from './memory-partition.ts';
 import { partitionPrefix, prefixOwner, tablePrefix } from './partition-key.ts';
+
+/** What a `_seq` takes. */
+const SEQ_BYTES = 8;
 
 /** Partitions by their binary prefix. */
 type Partitions = ReadonlyMap<string, MemoryPartition>;
@@ -82,19 +85,25 @@ class MemoryStore implements HotStore {
     this.#appliedSeq = commits.at(-1)?.seq ?? this.#appliedSeq;
   }
 
-  async purge(tableId: number, rowsMax: number): Promise<boolean> {
+  async purge(tableId: number, rowsMax: number): Promise<PurgedRows> {
     this.#assertOpen();
     const start = tablePrefix(tableId);
     const partitions = this.#writableMap();
     let left = rowsMax;
+    const purged = { rows: 0, bytes: 0 };
     for (const prefix of [...partitions.keys()].filter((name) => name.startsWith(start)).sort()) {
       if (left === 0) break;
       const partition = this.#writable(partitions, prefix);
-      left -= partition.purge(left);
+      const removed = partition.purge(left);
+      left -= removed.length;
+      for (const row of removed) {
+        if (!row.deleted) purged.rows += 1;
+        purged.bytes += row.key.length + SEQ_BYTES + row.bytes.byteLength;
+      }
       if (partition.rowCount === 0) partitions.delete(prefix);
     }
-    for (const prefix of partitions.keys()) if (prefix.startsWith(start)) return true;
-    return false;
+    for (const prefix of partitions.keys()) if (prefix.startsWith(start)) return { ...purged, more: true };
+    return { ...purged, more: false };
   }
 
   async close(): Promise<void> {

@@ -1,7 +1,7 @@
 import { Buffer } from 'node:buffer';
 import {
   checkFill,
-  type LeafEntry,
+  LeafEntry,
   type MetaPage,
   overflowPages,
   PageDamage,
@@ -138,15 +138,17 @@ export class PageTrees {
     const { page, visit, ordered } = how;
     let bytes = 0;
     let before: LeafEntry | undefined;
+    let [entry, other] = [new LeafEntry(), new LeafEntry()];
     for (let index = 0; index < head.count; index += 1) {
-      const entry = readLeafEntry(page, head, index);
+      readLeafEntry(page, head, index, entry);
       bytes += entry.bytes;
       if (ordered && before !== undefined && compareKeys(page, before, entry) >= 0) throw outOfPlace(head);
       if (ordered && before === undefined && subtree.low !== undefined)
         checkOrder(head, subtree.low, page.subarray(entry.keyStart, entry.keyEnd), 0);
-      before = entry;
       const value = entry.overflow === undefined ? page : await this.#overflow(head, entry);
       visit(page, entry, value);
+      before = entry;
+      [entry, other] = [other, entry];
     }
     if (ordered && before !== undefined && subtree.high !== undefined) {
       if (Buffer.compare(page.subarray(before.keyStart, before.keyEnd), subtree.high) >= 0) throw outOfPlace(head);
@@ -160,6 +162,9 @@ export class PageTrees {
     // A value that a shorter one replaced within one transaction keeps the pages it had.
     if (pages < overflowPages(valueBytes, this.#meta.pageBytes))
       throw new PageDamage(`page ${head.number}: a value of ${valueBytes} bytes has ${pages} pages`);
+    // Before anything is made of that length.
+    if (first + pages > this.#meta.lastPage + 1)
+      throw new PageDamage(`page ${head.number}: a value of ${pages} pages goes beyond the last page`);
     const numbers = Array.from({ length: pages }, (_, at) => first + at);
     for (const number of numbers) this.#used.add(number, head.number);
     const content = Buffer.concat(await this.#source(numbers));

@@ -1,7 +1,7 @@
 import type { Buffer } from 'node:buffer';
 import type { RowKey, StoredRow } from '../contract.ts';
+import { checksumOfBytes, checksumOfText } from '../log/checksum.ts';
 import type { CommitRows } from '../log/commit-rows.ts';
-import { checksumOfBytes, checksumOfText } from './checksum.ts';
 import { copyBytes } from './partition-key.ts';
 
 const CHECKSUM_BYTES = 4;
@@ -10,8 +10,7 @@ const CREATED_BYTES = 8;
 /** Bits of a value's flags. */
 const DELETED = 1;
 const HAS_CREATED = 2;
-const checksum = (key: string, value: Buffer): number =>
-  checksumOfBytes(value, { start: CHECKSUM_BYTES, end: value.length }, checksumOfText(key));
+const checksum = (key: string, value: Buffer): number => checksumOfBytes(value, CHECKSUM_BYTES, value.length, checksumOfText(key));
 
 /**
  * Writes the value of a row in the hot tier to the begin of `target` and answers its bytes; `keyChecksum` is that of the whole key
@@ -36,15 +35,14 @@ export function writeRowValue(target: Buffer, row: CommitRows, keyChecksum: numb
   const head = HEAD_BYTES + (row.hasCreated ? CREATED_BYTES : 0);
   const end = head + row.cellsBytes;
   source.copy(target, head, row.cellsStart, row.cellsStart + row.cellsBytes);
-  target.writeUInt32BE(checksumOfBytes(target, { start: CHECKSUM_BYTES, end }, keyChecksum), 0);
+  target.writeInt32BE(checksumOfBytes(target, CHECKSUM_BYTES, end, keyChecksum), 0);
   return end;
 }
 
-/** Whether the value that lies in `range` of `source` is one, and belongs to the key that has this checksum. */
-export function rowValueFits(source: Buffer, range: { readonly start: number; readonly end: number }, keyChecksum: number): boolean {
-  const { start, end } = range;
+/** Whether the value that lies from `start` to `end` of `source` is one, and belongs to the key that has this checksum. */
+export function rowValueFits(source: Buffer, start: number, end: number, keyChecksum: number): boolean {
   if (end - start < HEAD_BYTES || end > source.length) return false;
-  return source.readUInt32BE(start) === checksumOfBytes(source, { start: start + CHECKSUM_BYTES, end }, keyChecksum);
+  return source.readInt32BE(start) === checksumOfBytes(source, start + CHECKSUM_BYTES, end, keyChecksum);
 }
 
 /** Bytes that the value of a row with `cellsBytes` of cells takes at most. */
@@ -58,7 +56,7 @@ export function rowValueBytesMax(cellsBytes: number): number {
  */
 export function decodeRowValue(key: string, rowKey: RowKey, options: { value: Buffer; volatile: boolean }): StoredRow | undefined {
   const { value, volatile } = options;
-  if (value.length < HEAD_BYTES || value.readUInt32BE(0) !== checksum(key, value)) return undefined;
+  if (value.length < HEAD_BYTES || value.readInt32BE(0) !== checksum(key, value)) return undefined;
   const flags = value.readUInt8(4);
   const hasCreated = (flags & HAS_CREATED) !== 0;
   const head = HEAD_BYTES + (hasCreated ? CREATED_BYTES : 0);
@@ -77,4 +75,9 @@ export function decodeRowValue(key: string, rowKey: RowKey, options: { value: Bu
 /** The `_seq` of a value, unchecked: for removing the index entry of a row that goes away in any case. */
 export function seqOfRowValue(value: Buffer): bigint | undefined {
   return value.length < HEAD_BYTES ? undefined : value.readBigUInt64BE(5);
+}
+
+/** Whether a value is a tombstone, unchecked, as {@link seqOfRowValue} is. */
+export function isTombstone(value: Buffer): boolean {
+  return value.length >= HEAD_BYTES && (value.readUInt8(4) & DELETED) !== 0;
 }

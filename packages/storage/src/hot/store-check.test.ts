@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { PartitionId } from '../contract.ts';
 import { type FileSystem, systemFiles } from '../files/file-system.ts';
 import { HotModel } from './hot-model.fake.ts';
-import { readHead, readMeta, readTreeRecord } from './lmdb-pages.ts';
+import { LeafEntry, readHead, readLeafEntry, readMeta, readTreeRecord } from './lmdb-pages.ts';
 import { openLmdbStore } from './lmdb-store.ts';
 import { checkStoreFile } from './store-check.ts';
 
@@ -98,6 +98,47 @@ describe('the check of a store before it is opened', () => {
         if (isLive) expect([page, codes]).toEqual([page, ['DAMAGED_DATA', 'DAMAGED_DATA', 'DAMAGED_DATA']]);
       }
     }
+  });
+
+  it('refuses a page number in the lists of free pages of which a high bit is wrong, however large it makes the number', async () => {
+    const root = readMeta(content, 'data.mdb').free.root ?? 0;
+    const page = content.subarray(root * pageBytes, (root + 1) * pageBytes);
+    const head = readHead(page, root, 'tree');
+    expect(head.isLeaf).toBe(true);
+    let flips = 0;
+    for (let index = 0; index < head.count; index += 1) {
+      const entry = new LeafEntry();
+      readLeafEntry(page, head, index, entry);
+      for (let place = 1; place <= Number(page.readBigUInt64LE(entry.valueStart)); place += 1) {
+        const at = entry.valueStart + 8 * place;
+        if (page.readBigInt64LE(at) <= 0n) continue;
+        for (const bit of [40, 53, 54, 58, 62]) {
+          expect([place, bit, await codeOf(changed(root * pageBytes + at + (bit >> 3), bit & 7))]).toEqual([place, bit, named]);
+          flips += 1;
+        }
+      }
+    }
+    expect(flips).toBeGreaterThan(0);
+  });
+
+  it('refuses a value that is said to have more pages than the file, before it makes room for them', async () => {
+    const { lastPage } = readMeta(content, 'data.mdb');
+    let refused = 0;
+    for (let number = 2; number <= lastPage; number += 1) {
+      const page = content.subarray(number * pageBytes, (number + 1) * pageBytes);
+      if (page.length < pageBytes || page.readUInt16LE(18) !== 2) continue;
+      const head = readHead(page, number, 'tree');
+      for (let index = 0; index < head.count; index += 1) {
+        const entry = new LeafEntry();
+        readLeafEntry(page, head, index, entry);
+        if (entry.overflow === undefined) continue;
+        // The highest bits of the number of pages. A leaf that is not in use any more is not looked at.
+        const code = await codeOf(changed(number * pageBytes + entry.keyEnd + 16 + 4, 6));
+        if (code !== 'good') refused += 1;
+        expect(['good', 'DAMAGED_DATA']).toContain(code);
+      }
+    }
+    expect(refused).toBeGreaterThan(0);
   });
 
   it('refuses a file that is cut short, by its branches too', async () => {

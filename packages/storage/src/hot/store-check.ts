@@ -1,7 +1,7 @@
 import { Buffer } from 'node:buffer';
 import { type KalamError, kalamError } from '@kalamdb/protocol';
 import type { FileSystem, OpenFile } from '../files/file-system.ts';
-import { checksumOfBytes } from './checksum.ts';
+import { checksumOfBytes } from '../log/checksum.ts';
 import { type LeafEntry, type MetaPage, metaBytesMax, PageDamage, readMeta, readTreeRecord, type TreeRecord } from './lmdb-pages.ts';
 import { type EntryVisitor, type PageSource, PageTrees, type WalkDepth } from './page-tree.ts';
 import { rowValueFits } from './row-value.ts';
@@ -22,7 +22,7 @@ class IndexSum {
 
   add(checksum: number): void {
     this.count += 1;
-    this.#sum = (this.#sum ^ checksum) >>> 0;
+    this.#sum ^= checksum;
   }
 
   equals(other: IndexSum): boolean {
@@ -39,15 +39,15 @@ const prefixEnd = (page: Buffer, entry: LeafEntry): number => {
 const checkRows =
   (sum: IndexSum): EntryVisitor =>
   (page, entry, value) => {
-    const range = { start: entry.valueStart, end: entry.valueStart + entry.valueBytes };
-    const keyChecksum = checksumOfBytes(page, { start: entry.keyStart, end: entry.keyEnd }, 0);
-    if (!rowValueFits(value, range, keyChecksum))
+    const start = entry.valueStart;
+    const keyChecksum = checksumOfBytes(page, entry.keyStart, entry.keyEnd, 0);
+    if (!rowValueFits(value, start, start + entry.valueBytes, keyChecksum))
       throw new PageDamage(`page ${page.readBigUInt64LE(0)}: a row does not match its checksum`);
     const prefix = prefixEnd(page, entry);
-    const seqStart = range.start + SEQ_IN_VALUE;
-    const ofPrefix = checksumOfBytes(page, { start: entry.keyStart, end: prefix }, 0);
-    const ofSeq = checksumOfBytes(value, { start: seqStart, end: seqStart + SEQ_BYTES }, ofPrefix);
-    sum.add(checksumOfBytes(page, { start: prefix, end: entry.keyEnd }, ofSeq));
+    const seqStart = start + SEQ_IN_VALUE;
+    const ofPrefix = checksumOfBytes(page, entry.keyStart, prefix, 0);
+    const ofSeq = checksumOfBytes(value, seqStart, seqStart + SEQ_BYTES, ofPrefix);
+    sum.add(checksumOfBytes(page, prefix, entry.keyEnd, ofSeq));
   };
 
 const checkSeqs =
@@ -55,8 +55,8 @@ const checkSeqs =
   (page, entry, value) => {
     const prefix = prefixEnd(page, entry);
     if (entry.keyEnd - prefix !== SEQ_BYTES) throw new PageDamage(`page ${page.readBigUInt64LE(0)}: an index key without a _seq`);
-    const ofKey = checksumOfBytes(page, { start: entry.keyStart, end: entry.keyEnd }, 0);
-    sum.add(checksumOfBytes(value, { start: entry.valueStart, end: entry.valueStart + entry.valueBytes }, ofKey));
+    const ofKey = checksumOfBytes(page, entry.keyStart, entry.keyEnd, 0);
+    sum.add(checksumOfBytes(value, entry.valueStart, entry.valueStart + entry.valueBytes, ofKey));
   };
 
 /**
@@ -75,7 +75,8 @@ const checkFree =
       const number = Number(value.readBigInt64LE(valueStart + place * NUMBER_BYTES));
       if (number < 0) run = -number;
       else {
-        for (let free = number; number !== 0 && free < number + run; free += 1) trees.used.add(free, user);
+        // Counted by how many are left: a number beyond 2^53 plus one is the same number.
+        for (let at = 0; number !== 0 && at < run; at += 1) trees.used.add(number + at, user);
         run = 1;
       }
     }
@@ -102,8 +103,7 @@ class StoreFile {
   }
 
   /** Pages from memory, or one by one from the file. */
-  async pages(meta: MetaPage, inMemory: boolean): Promise<PageSource> {
-    const { pageBytes } = meta;
+  async pages({ pageBytes }: MetaPage, inMemory: boolean): Promise<PageSource> {
     if (!inMemory) return (numbers) => Promise.all(numbers.map((number) => this.read(number * pageBytes, pageBytes)));
     const all = await this.read(0, this.#bytes);
     return (numbers) => numbers.map((number) => all.subarray(number * pageBytes, (number + 1) * pageBytes));

@@ -2,7 +2,7 @@ import { Buffer } from 'node:buffer';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Commit, RowKey } from '../contract.ts';
-import { decodeCommit, encodeCommit, renumberCommitSteps } from './commit-codec.ts';
+import { decodeCommit, encodeCommit, encodeCommitSteps, renumberCommitSteps } from './commit-codec.ts';
 
 const seq = fc.bigInt({ min: 1n, max: 2n ** 64n - 1n });
 const row = fc.record({
@@ -49,6 +49,18 @@ describe('the commit codec', () => {
     ];
     expect(Buffer.from(encodeCommit(tombstone)).toString('hex')).toBe(parts.join(''));
     expect(Buffer.from(encodeCommit({ seq: 1n, parts: [] })).toString('hex')).toBe('01000000000000000100000000');
+  });
+
+  it('makes the same bytes at once and in steps', () => {
+    const inSteps = (given: Commit): Uint8Array => {
+      const steps = encodeCommitSteps(given);
+      for (let step = steps.next(); ; step = steps.next()) if (step.done === true) return step.value;
+    };
+    fc.assert(
+      fc.property(commit, (given) => {
+        expect(encodeCommit(given)).toEqual(inSteps(given));
+      }),
+    );
   });
 
   it('gives every commit back', () => {

@@ -1,6 +1,7 @@
 import { Buffer } from 'node:buffer';
 import { type KalamError, kalamError } from '@kalamdb/protocol';
 import type { Commit, CommitPart, CommitRow, PartitionId, RowKey } from '../contract.ts';
+import { writeSeq } from './seq-bytes.ts';
 
 /** First byte of every encoded commit; a decoder refuses what it does not know. */
 export const commitFormat: number = 1;
@@ -18,26 +19,35 @@ export function damagedCommit(reason: string): KalamError {
 const rowBytes = (row: CommitRow): number =>
   ROW_HEAD_BYTES + (row.createdSeq === row.seq ? 0 : 8) + (row.replacedSeq === 0n ? 0 : 8) + row.key.length + row.bytes.length;
 
+const partHeadBytes = ({ partition }: CommitPart): number => PART_HEAD_BYTES + Buffer.byteLength(partition.owner);
+
 /** Rows that the encoding of a commit takes in one step. */
 const STEP_ROWS = 64;
+/** Rows of which one step counts the bytes. */
+const STEP_COUNTED_ROWS = 1024;
 
-const encodedBytes = (commit: Commit): number => {
+function* encodedBytesSteps(commit: Commit): Generator<undefined, number> {
   let bytes = COMMIT_HEAD_BYTES;
   for (const part of commit.parts) {
-    bytes += PART_HEAD_BYTES + Buffer.byteLength(part.partition.owner);
-    for (const row of part.rows) bytes += rowBytes(row);
+    const { rows } = part;
+    bytes += partHeadBytes(part);
+    for (let index = 0; index < rows.length; index++) {
+      const row = rows[index];
+      if (row !== undefined) bytes += rowBytes(row);
+      if (index % STEP_COUNTED_ROWS === STEP_COUNTED_ROWS - 1) yield;
+    }
   }
   return bytes;
-};
+}
 
 const writeRow = (target: Buffer, start: number, row: CommitRow): number => {
   const hasCreated = row.createdSeq !== row.seq;
   const hasReplaced = row.replacedSeq !== 0n;
   const flags = (row.deleted ? rowFlags.deleted : 0) | (hasCreated ? rowFlags.hasCreated : 0) | (hasReplaced ? rowFlags.hasReplaced : 0);
   let at = target.writeUInt8(flags, start);
-  at = target.writeBigUInt64BE(row.seq, at);
-  if (hasCreated) at = target.writeBigUInt64BE(row.createdSeq, at);
-  if (hasReplaced) at = target.writeBigUInt64BE(row.replacedSeq, at);
+  at = writeSeq(target, row.seq, at);
+  if (hasCreated) at = writeSeq(target, row.createdSeq, at);
+  if (hasReplaced) at = writeSeq(target, row.replacedSeq, at);
   at = target.writeUInt16BE(row.key.length, at);
   at += target.write(row.key, at, 'latin1');
   at = target.writeUInt32BE(row.bytes.length, at);
@@ -74,23 +84,39 @@ const writeRow = (target: Buffer, start: number, row: CommitRow): number => {
  * a first version (created = seq, nothing replaced) has flags `00` and the row is 15 bytes; a commit without parts is `01`, its seq, `00000000`.
  */
 export function encodeCommit(commit: Commit): Uint8Array {
-  for (const steps = encodeCommitSteps(commit); ; ) {
-    const step = steps.next();
-    if (step.done === true) return step.value;
+  let bytes = COMMIT_HEAD_BYTES;
+  for (const part of commit.parts) {
+    bytes += partHeadBytes(part);
+    for (const row of part.rows) bytes += rowBytes(row);
   }
+  const target = Buffer.allocUnsafe(bytes);
+  let at = writeCommitHead(target, commit);
+  for (const part of commit.parts) {
+    at = writePartHead(target, at, part);
+    for (const row of part.rows) at = writeRow(target, at, row);
+  }
+  return target;
 }
+
+const writeCommitHead = (target: Buffer, { seq, parts }: Commit): number => {
+  const at = writeSeq(target, seq, target.writeUInt8(commitFormat, 0));
+  return target.writeUInt32BE(parts.length, at);
+};
+
+const writePartHead = (target: Buffer, start: number, { partition, rows }: CommitPart): number => {
+  const at = target.writeUInt32BE(partition.tableId, start);
+  const ownerBytes = target.write(partition.owner, at + 2, 'utf8');
+  target.writeUInt16BE(ownerBytes, at);
+  return target.writeUInt32BE(rows.length, at + 2 + ownerBytes);
+};
 
 /** {@link encodeCommit} in short steps, for commits of many rows. */
 export function* encodeCommitSteps(commit: Commit): Generator<undefined, Uint8Array> {
-  const target = Buffer.allocUnsafe(encodedBytes(commit));
-  let at = target.writeUInt8(commitFormat, 0);
-  at = target.writeBigUInt64BE(commit.seq, at);
-  at = target.writeUInt32BE(commit.parts.length, at);
-  for (const { partition, rows } of commit.parts) {
-    at = target.writeUInt32BE(partition.tableId, at);
-    const ownerBytes = target.write(partition.owner, at + 2, 'utf8');
-    target.writeUInt16BE(ownerBytes, at);
-    at = target.writeUInt32BE(rows.length, at + 2 + ownerBytes);
+  const target = Buffer.allocUnsafe(yield* encodedBytesSteps(commit));
+  let at = writeCommitHead(target, commit);
+  for (const part of commit.parts) {
+    const { rows } = part;
+    at = writePartHead(target, at, part);
     for (let index = 0; index < rows.length; index++) {
       const row = rows[index];
       if (row !== undefined) at = writeRow(target, at, row);

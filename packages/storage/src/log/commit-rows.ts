@@ -84,6 +84,20 @@ export class CommitRows {
     return true;
   }
 
+  /** Where the next row of the part begins. */
+  get place(): number {
+    return this.#at;
+  }
+
+  /** Goes to the row at a {@link place} that was walked over before, outside of its commit: only the row's own properties hold. */
+  openRow(source: Buffer, place: number): void {
+    this.source = source;
+    this.#at = place;
+    this.#end = source.length;
+    this.#rowsLeft = 1;
+    this.nextRow();
+  }
+
   /** Moves over `bytes` and answers where they began. */
   #take(bytes: number): number {
     const start = this.#at;

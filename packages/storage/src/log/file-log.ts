@@ -1,7 +1,7 @@
 import { Buffer } from 'node:buffer';
 import { dirname } from 'node:path';
 import { type KalamError, kalamError, type Random, type Timer, type Timers } from '@kalamdb/protocol';
-import type { CommitLog, Durability, LogEntry } from '../contract.ts';
+import type { CommitLog, Durability, LogEntry, RecordBlock } from '../contract.ts';
 import type { FileSystem } from '../files/file-system.ts';
 import { LogDirectory, type LogFileHandles } from './log-directory.ts';
 import { checkEntries } from './log-entry.ts';
@@ -9,6 +9,7 @@ import {
   type ChainPoint,
   type EncodedRecords,
   encodeRecords,
+  encodeRecordsSteps,
   headerSeed,
   type LogHeader,
   logHeaderBytes,
@@ -57,7 +58,13 @@ interface CurrentFile {
 const hexOf = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');
 const textOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
-class FileLog implements CommitLog {
+/** The commit log in files. */
+export interface FileCommitLog extends CommitLog {
+  /** {@link CommitLog.replay} in blocks, for a receiver that reads records in place: no entry becomes an object. */
+  replayBlocks(afterSeq: bigint): AsyncIterable<RecordBlock>;
+}
+
+class FileLog implements FileCommitLog {
   readonly incarnation: string;
   readonly #files: FileSystem;
   readonly #timers: Timers;
@@ -116,7 +123,7 @@ class FileLog implements CommitLog {
       if (this.#readOnly !== undefined) throw this.#readOnly;
       checkEntries(entries, this.#last.seq);
       const file = await this.#fileWithRoom(recordsBytes(entries));
-      const encoded = encodeRecords(entries, file.seed, this.#unsynced.length === 0 ? file.runTag : undefined);
+      const encoded = await this.#encode(entries, file.seed, this.#unsynced.length === 0 ? file.runTag : undefined);
       const { bytes, crc } = encoded;
       try {
         await this.#write(file, bytes, durability);
@@ -136,7 +143,13 @@ class FileLog implements CommitLog {
   }
 
   replay(afterSeq: bigint): AsyncIterable<LogEntry> {
-    return new LogReplay(this.#batches(afterSeq));
+    return new LogReplay(this.replayBlocks(afterSeq));
+  }
+
+  async *replayBlocks(afterSeq: bigint): AsyncGenerator<RecordBlock> {
+    for (const { found, end } of this.#found?.files ?? []) {
+      if (end.point.seq > afterSeq) yield* readRecords(this.#files, found, { afterSeq, end });
+    }
   }
 
   release(seq: bigint): void {
@@ -162,9 +175,13 @@ class FileLog implements CommitLog {
     });
   }
 
-  async *#batches(afterSeq: bigint): AsyncGenerator<readonly LogEntry[]> {
-    for (const { found, end } of this.#found?.files ?? []) {
-      if (end.seq > afterSeq) yield* readRecords(this.#files, found, { afterSeq, lastSeq: end.seq });
+  /** Large groups are encoded in several turns of the event loop; nothing else is appended meanwhile. */
+  async #encode(entries: readonly LogEntry[], seed: number, runTag: number | undefined): Promise<EncodedRecords> {
+    const steps = encodeRecordsSteps(entries, seed, runTag);
+    for (;;) {
+      const step = steps.next();
+      if (step.done === true) return step.value;
+      await new Promise<void>((resolve) => this.#timers.soon(resolve));
     }
   }
 
@@ -322,7 +339,7 @@ class FileLog implements CommitLog {
  * Opens the commit log in a folder: reads what is there, refuses what does not fit (see {@link recoverLog}), and begins a new file.
  * One process at a time: the caller holds the data directory's lock.
  */
-export async function openFileLog(options: FileLogOptions): Promise<CommitLog> {
+export async function openFileLog(options: FileLogOptions): Promise<FileCommitLog> {
   const { files, startSeq } = options;
   const source = await LogDirectory.open(files, options.directory, options.fileBytes ?? logFileBytesDefault);
   await files.syncDirectory(dirname(options.directory));

@@ -31,6 +31,12 @@ export interface PreparedFile {
   readonly handles: LogFileHandles;
 }
 
+const numbersOf = (names: readonly string[]): readonly number[] =>
+  names
+    .map((name) => LOG_NAME.exec(name)?.[1])
+    .filter((digits) => digits !== undefined)
+    .map(Number);
+
 /**
  * The log's folder: `000000000001.log` and on, and `*.spare` files, preallocated or used before. Its work behind the back of
  * appends (preallocating, recycling) is done one step after another; a step that fails is tried again when its result is needed.
@@ -57,8 +63,12 @@ export class LogDirectory {
     await files.syncDirectory(path);
     const names = await files.list(path);
     for (const name of names.filter((found) => SPARE_NAME.test(found))) await directory.#keepSpare(join(path, name));
-    const numbers = names.map((name) => LOG_NAME.exec(name)?.[1]).filter((digits) => digits !== undefined);
-    return { directory, numbers: numbers.map(Number) };
+    return { directory, numbers: numbersOf(names) };
+  }
+
+  /** {@link open} for looking only: nothing is made or removed. */
+  static async look(files: FileSystem, path: string): Promise<{ directory: LogDirectory; numbers: readonly number[] }> {
+    return { directory: new LogDirectory(files, path, 0), numbers: numbersOf(await files.list(path)) };
   }
 
   pathOf(number: number): string {

@@ -2,6 +2,7 @@ import { Buffer } from 'node:buffer';
 import { kalamError } from '@kalamdb/protocol';
 import { crc32c } from '@node-rs/crc32';
 import type { LogEntry } from '../contract.ts';
+import { writeSeq } from './seq-bytes.ts';
 
 /** Version of the log's file format. */
 export const logFormat: number = 1;
@@ -120,18 +121,38 @@ export interface EncodedRecords {
  * `runTag`: the first record begins a run.
  */
 export function encodeRecords(entries: readonly LogEntry[], seed: number, runTag?: number): EncodedRecords {
+  for (const steps = encodeRecordsSteps(entries, seed, runTag); ; ) {
+    const step = steps.next();
+    if (step.done === true) return step.value;
+  }
+}
+
+/** Bytes that one step of {@link encodeRecordsSteps} copies and checks. */
+const STEP_BYTES: number = 512 * 1024;
+
+/** {@link encodeRecords} in short steps, for groups of many bytes. The entries must not change meanwhile. */
+export function* encodeRecordsSteps(entries: readonly LogEntry[], seed: number, runTag?: number): Generator<undefined, EncodedRecords> {
   const bytes = Buffer.allocUnsafe(recordsBytes(entries) - (runTag === undefined ? runTagBytes : 0));
   let crc = seed;
   let at = 0;
+  let left = STEP_BYTES;
   for (const [index, { seq, payload }] of entries.entries()) {
-    const start = at;
+    let unchecked = at;
     const tag = index === 0 ? runTag : undefined;
     at = bytes.writeUInt32BE(payload.length + (tag === undefined ? 0 : runFlag), at);
-    at = bytes.writeBigUInt64BE(seq, at);
+    at = writeSeq(bytes, seq, at);
     if (tag !== undefined) at = bytes.writeUInt32BE(tag, at);
-    bytes.set(payload, at);
-    at += payload.length;
-    crc = crc32c(bytes.subarray(start, at), crc);
+    for (let from = 0; from < payload.length; from += STEP_BYTES) {
+      const piece = payload.length <= STEP_BYTES ? payload : payload.subarray(from, from + STEP_BYTES);
+      bytes.set(piece, at);
+      at += piece.length;
+      crc = crc32c(bytes.subarray(unchecked, at), crc);
+      unchecked = at;
+      left -= piece.length;
+      if (left > 0) continue;
+      left = STEP_BYTES;
+      yield;
+    }
     at = bytes.writeUInt32BE(crc, at);
   }
   return { bytes, crc, payloadStart: recordHeadBytes + (runTag === undefined ? 0 : runTagBytes) };

@@ -2,13 +2,13 @@ import { type KalamError, kalamError } from '@kalamdb/protocol';
 import type { FileSystem } from '../files/file-system.ts';
 import type { LogDirectory } from './log-directory.ts';
 import type { ChainPoint } from './log-format.ts';
-import { type ChainEnd, type FoundFile, findFile, followChain, writeAgain } from './log-reader.ts';
+import { type ChainEnd, type FoundFile, findFile, followChain, reusedMemory, writeAgain } from './log-reader.ts';
 
 /** What was found in a log's folder. */
 export interface FoundLog {
   readonly incarnation: string;
   /** Files from the one that holds the hot tier's point on, in order, each with the end of its chain. */
-  readonly files: readonly { readonly found: FoundFile; readonly end: ChainPoint }[];
+  readonly files: readonly { readonly found: FoundFile; readonly end: ChainEnd }[];
   /** The last commit of the log, or its base when it has none. */
   readonly end: ChainPoint;
   /** Numbers of files that hold nothing above the hot tier's point, in order. */
@@ -43,20 +43,31 @@ const checkFiles = (files: readonly FoundFile[], expected: ExpectedLog): string 
   return incarnation;
 };
 
+/** A log's files with the ends of their chains, as they were found. */
+interface FollowedLog {
+  readonly incarnation: string;
+  /** Never empty. */
+  readonly files: readonly { readonly found: FoundFile; readonly end: ChainEnd }[];
+  readonly last: { readonly found: FoundFile; readonly end: ChainEnd };
+}
+
+/** Where a log's files are. */
+interface LogSource {
+  readonly directory: LogDirectory;
+  readonly numbers: readonly number[];
+}
+
 /**
- * Reads the log that is in a folder: follows the chain from the file that holds the hot tier's point to the last record.
- * Answers `undefined` when there is none. Throws DAMAGED_DATA naming the file when a header is damaged, the chain breaks inside
- * the log, the log belongs to another database, starts after the hot tier's point, or ends before it.
+ * Follows the chain of the log in a folder from the file that holds the hot tier's point to the last record and changes nothing.
+ * Answers `undefined` when there is no log. Throws as {@link recoverLog} does.
  */
-export async function recoverLog(
+export async function followLog(
   files: FileSystem,
-  source: { readonly directory: LogDirectory; readonly numbers: readonly number[] },
-  expected: ExpectedLog,
-): Promise<FoundLog | undefined> {
-  const { directory, numbers } = source;
-  const run = newestRun(numbers);
+  { directory, numbers }: LogSource,
+  expected: ExpectedLog & { readonly memory: ReturnType<typeof reusedMemory> },
+): Promise<FollowedLog | undefined> {
   const all: FoundFile[] = [];
-  for (const number of run) all.push(await findFile(files, directory.pathOf(number), number));
+  for (const number of newestRun(numbers)) all.push(await findFile(files, directory.pathOf(number), number));
   if (all.length === 0) {
     if (expected.startSeq === 0n) return undefined;
     throw refused(directory.path, `the log is missing, the hot tier ends at commit ${expected.startSeq}`);
@@ -66,17 +77,30 @@ export async function recoverLog(
   const needed = all.slice(start);
   const followed: { found: FoundFile; end: ChainEnd }[] = [];
   for (const [index, found] of needed.entries()) {
-    followed.push({ found, end: await followChain(files, found, needed[index + 1]?.header.base) });
+    followed.push({ found, end: await followChain(files, found, { end: needed[index + 1]?.header.base, memory: expected.memory }) });
   }
   const last = followed.at(-1);
   if (last === undefined) throw kalamError('INTERNAL_ERROR', { reason: 'a log without a last file' });
   if (last.end.point.seq < expected.startSeq) {
     throw refused(last.found.path, `the log ends at commit ${last.end.point.seq}, the hot tier at ${expected.startSeq}`);
   }
+  return { incarnation, files: followed, last };
+}
+
+/**
+ * Reads the log that is in a folder: follows the chain from the file that holds the hot tier's point to the last record, and brings what
+ * may not have been on the disk there. Answers `undefined` when there is none. Throws DAMAGED_DATA naming the file when a header is
+ * damaged, the chain breaks inside the log, the log belongs to another database, starts after the hot tier's point, or ends before it.
+ */
+export async function recoverLog(files: FileSystem, source: LogSource, expected: ExpectedLog): Promise<FoundLog | undefined> {
+  const memory = reusedMemory();
+  const followed = await followLog(files, source, { ...expected, memory });
+  if (followed === undefined) return undefined;
+  const { found, end } = followed.last;
   // Before the next file's header says that it is good.
-  await writeAgain(files, last.found, last.end);
-  await files.syncDirectory(directory.path);
-  const unneeded = new Set(needed.map((file) => file.header.number));
-  const found = followed.map(({ found, end }) => ({ found, end: end.point }));
-  return { incarnation, files: found, end: last.end.point, spent: numbers.filter((number) => !unneeded.has(number)) };
+  await writeAgain(files, found, { ...end, memory });
+  await files.syncDirectory(source.directory.path);
+  const needed = new Set(followed.files.map((file) => file.found.header.number));
+  const spent = source.numbers.filter((number) => !needed.has(number));
+  return { incarnation: followed.incarnation, files: followed.files, end: end.point, spent };
 }

@@ -1,16 +1,18 @@
-import type { LogEntry } from '../contract.ts';
+import { Buffer } from 'node:buffer';
+import type { LogEntry, RecordBlock } from '../contract.ts';
+import { RecordPlace } from './record-place.ts';
 
 /**
- * Entries one by one out of batches. By hand and not as an async generator, which costs several turns of the microtask queue for
+ * Entries one by one out of blocks. By hand and not as an async generator, which costs several turns of the microtask queue for
  * each entry: for a million of them that is the difference between half a second and two.
  */
 export class LogReplay implements AsyncIterableIterator<LogEntry> {
-  readonly #batches: AsyncIterator<readonly LogEntry[]>;
-  #batch: readonly LogEntry[] = [];
-  #at = 0;
+  readonly #blocks: AsyncIterator<RecordBlock>;
+  readonly #place = new RecordPlace();
+  #block: Buffer = Buffer.alloc(0);
 
-  constructor(batches: AsyncIterator<readonly LogEntry[]>) {
-    this.#batches = batches;
+  constructor(blocks: AsyncIterator<RecordBlock>) {
+    this.#blocks = blocks;
   }
 
   [Symbol.asyncIterator](): this {
@@ -18,24 +20,24 @@ export class LogReplay implements AsyncIterableIterator<LogEntry> {
   }
 
   next(): Promise<IteratorResult<LogEntry, undefined>> {
-    const value = this.#batch[this.#at];
-    if (value === undefined) return this.#refill();
-    this.#at += 1;
+    const place = this.#place;
+    if (!place.next(this.#block)) return this.#refill();
+    const value = { seq: this.#block.readBigUInt64BE(place.seqStart), payload: this.#block.subarray(place.payloadStart, place.payloadEnd) };
     return Promise.resolve({ done: false, value });
   }
 
   async return(): Promise<IteratorResult<LogEntry, undefined>> {
-    this.#batch = [];
-    await this.#batches.return?.();
+    this.#block = Buffer.alloc(0);
+    await this.#blocks.return?.();
     return { done: true, value: undefined };
   }
 
   async #refill(): Promise<IteratorResult<LogEntry, undefined>> {
-    this.#batch = [];
-    this.#at = 0;
-    const batch = await this.#batches.next();
-    if (batch.done === true) return { done: true, value: undefined };
-    this.#batch = batch.value;
+    const block = await this.#blocks.next();
+    if (block.done === true) return { done: true, value: undefined };
+    const { buffer, byteOffset, byteLength } = block.value.bytes;
+    this.#block = Buffer.from(buffer, byteOffset, byteLength);
+    this.#place.rewind();
     return this.next();
   }
 }

@@ -1,6 +1,6 @@
 import { Buffer } from 'node:buffer';
-import { crc32c } from '@node-rs/crc32';
 import type { LogEntry } from '../contract.ts';
+import { checksumOfBytes } from './checksum.ts';
 import { entryBytesMax } from './log-entry.ts';
 import { type ChainPoint, recordHeadBytes, recordOverheadBytes, runFlag, runTagBytes } from './log-format.ts';
 
@@ -16,6 +16,7 @@ export class RecordScanner {
   #payloadStart = 0;
   #payloadEnd = 0;
   #seq: bigint;
+  /** Signed: a number that needs no object. */
   #crc: number;
   /** Bytes that the next record needs, if it may go on behind the end of `source`; 0 if the chain ends. */
   #needed: number = recordOverheadBytes;
@@ -25,12 +26,12 @@ export class RecordScanner {
     this.#source = source;
     this.#view = new DataView(source.buffer, source.byteOffset, source.byteLength);
     this.#seq = last.seq;
-    this.#crc = last.crc;
+    this.#crc = last.crc | 0;
   }
 
   /** The record that was walked over last. */
   get point(): ChainPoint {
-    return { seq: this.#seq, crc: this.#crc };
+    return { seq: this.#seq, crc: this.crc };
   }
 
   get seq(): bigint {
@@ -38,12 +39,17 @@ export class RecordScanner {
   }
 
   get crc(): number {
-    return this.#crc;
+    return this.#crc >>> 0;
   }
 
   /** Bytes of `source` that were walked over. */
   get walked(): number {
     return this.#at;
+  }
+
+  /** What was walked over, from `start` on: a view of `source`. */
+  walkedBytes(start: number): Buffer {
+    return this.#source.subarray(start, this.#at);
   }
 
   /** Where in `source` the last run begins that was walked over, if one does. */
@@ -84,8 +90,8 @@ export class RecordScanner {
     }
     const payloadStart = start + recordHeadBytes + tagBytes;
     const end = payloadStart + payloadBytes;
-    const crc = this.#view.getUint32(end);
-    if (crc !== crc32c(this.#source.subarray(start, end), this.#crc)) return false;
+    const crc = this.#view.getInt32(end);
+    if (crc !== checksumOfBytes(this.#source, start, end, this.#crc)) return false;
     if (tagBytes > 0) this.#runStart = start;
     this.#payloadStart = payloadStart;
     this.#payloadEnd = end;
