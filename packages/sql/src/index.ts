@@ -11,13 +11,21 @@ export type {
   Typed,
   ValueNode,
 } from './expression/typed.ts';
+export { duckdbType } from './general/duckdb-text.ts';
+export type { GeneralOutput, GeneralPlan, GeneralSource } from './general/general-plan.ts';
+export { needsGeneral } from './general/needs-general.ts';
+export { planGeneral } from './general/plan-general.ts';
+export type { GeneralRequest, ViewText } from './general/unit.ts';
 export { type LiftedLiteral, type LiftedStatement, liftLiterals } from './lexer/lift.ts';
 export { errorPosition } from './lexer/position.ts';
+export { redactStatement } from './lexer/redact-statement.ts';
 export { initParser, parseStatement } from './parser/parse.ts';
 export { type Compiled, type CompileRequest, StatementCompiler } from './plan/compiler.ts';
 export { checkDefault, evaluateDefault } from './plan/default-value.ts';
 export type {
+  ConflictPlan,
   DeletePlan,
+  DemandedText,
   Grouping,
   InsertPlan,
   KeyBound,
@@ -26,16 +34,19 @@ export type {
   KeyRangeLookup,
   Plan,
   ResultColumnInfo,
+  Returning,
   SelectPlan,
   SortKey,
   SubscriptionPlan,
   UpdatePlan,
+  ValuesRows,
 } from './plan/plans.ts';
 export { columnFlags } from './plan/select.ts';
-export { bindSubscription, type SubscriptionRequest } from './plan/subscription.ts';
+export { bindSubscription, checkSubscriptionShape, type SubscriptionRequest } from './plan/subscription.ts';
 export type { CatalogView, TableInfo } from './plan/table-info.ts';
 export type {
   AccessLevel,
+  AlterOperation,
   BinaryOperator,
   ColumnDefinition,
   DefaultValue,
@@ -51,6 +62,7 @@ export type {
   StatementKind,
   TableKind,
   TableOptions,
+  VectorMetric,
 } from './statement/ast.ts';
 export { type ClassifiedStatement, classifyStatement } from './statement/classify.ts';
 export {
@@ -61,4 +73,4 @@ export {
   RESERVED_COLUMNS,
   RESERVED_NAMESPACES,
 } from './statement/names.ts';
-export { type SqlPiece, splitStatements } from './statement/split.ts';
+export { type SqlPiece, splitStatements, splitStatementsSteps } from './statement/split.ts';

@@ -2,9 +2,9 @@ import { type Cell, compareCells, type DataType, kalamError, type NonNullCell, p
 import { coerce } from './common-type.ts';
 import { toDouble } from './conversion.ts';
 import type { EvalContext } from './input-row.ts';
-import { decimalInRange, decimalToDouble, decimalType, finite, int64 } from './numeric.ts';
+import { decimalInRange, decimalToDouble, decimalType, finite, int64, powerOfTen } from './numeric.ts';
 import { isFloating, isInteger, isNumeric, representation } from './type-families.ts';
-import type { Predicate, Typed } from './typed.ts';
+import type { Predicate, Typed, ValueNode } from './typed.ts';
 
 /** Integers are summed in a double while it stays below this, then moved into a bigint. */
 const EXACT_SUM_MAX = 2 ** 52;
@@ -141,7 +141,14 @@ function average(type: DataType): Definition {
   if (!isNumeric(type)) throw wrongArgument('AVG', type);
   if (isFloating(type)) return { type: double, start: () => moments(type, ({ count, mean }) => (count === 0 ? null : mean)) };
   const scale = type.kind === 'decimal' ? type.scale : 0;
-  return { type: double, start: () => integerSum((total, count) => decimalToDouble(total, scale) / count) };
+  return { type: double, start: () => integerSum((total, count) => quotient(total, scale, count)) };
+}
+
+/** A decimal divided by a count: the nearest double wherever both are exact in one, so that the mean of equal values is that value. */
+function quotient(total: bigint, scale: number, count: number): number {
+  const divisor = powerOfTen(scale) * BigInt(count);
+  const isExact = total <= EXACT_SUM_MAX && total >= -EXACT_SUM_MAX && divisor <= EXACT_SUM_MAX;
+  return isExact ? Number(total) / Number(divisor) : decimalToDouble(total, scale) / count;
 }
 
 interface Moments {
@@ -281,6 +288,8 @@ const AGGREGATES: ReadonlyMap<string, Define> = new Map<string, Define>([
   ['stddev_pop', spread('STDDEV_POP', 1, Math.sqrt)],
 ]);
 
+const BOOLEAN_AGGREGATES: ReadonlySet<string> = new Set(['bool_and', 'bool_or', 'every']);
+
 /** Whether a name (lower case) is that of an aggregate. */
 export function isAggregate(name: string): boolean {
   return AGGREGATES.has(name);
@@ -297,11 +306,18 @@ export function bindAggregate(request: AggregateRequest): BoundAggregate {
   if (define === undefined || first === undefined || request.arguments.length !== (name === 'string_agg' ? 2 : 1)) {
     throw kalamError('FUNCTION_NOT_FOUND', { name });
   }
-  const own = first.kind === 'value' ? coerce(first, first.type, 'implicit') : first;
+  const own = first.kind === 'value' ? coerce(first, valueArgumentType(name, first), 'implicit') : first;
   const definition = define(own.type, request);
   const argument = definition.argument === undefined ? own : coerce(own, definition.argument, 'implicit');
   const start = request.distinct ? (context: EvalContext) => new Distinct(definition.start(context), own.type) : definition.start;
   return { type: definition.type, call: { argument, filter, countsRows: false, start } };
+}
+
+/** A literal has the type it has by itself; a NULL as written is a boolean for `bool_and` and a number for `stddev`. */
+function valueArgumentType(name: string, { literal, type }: ValueNode): DataType {
+  if (literal !== 'null') return type;
+  if (BOOLEAN_AGGREGATES.has(name)) return plainType('boolean');
+  return /^(var|std)/.test(name) ? double : type;
 }
 
 /** Passes each value on once; NULLs are passed over. */

@@ -1,5 +1,5 @@
 import { type Cell, cellFromText, cellToText, type DataType, type NonNullCell, sameType } from '@kalamdb/protocol';
-import { decimalInRange, decimalToDouble, finite, float32, int64, parseExact, rescale, smallInteger } from './numeric.ts';
+import { castInstant, decimalInRange, decimalToDouble, finite, float32, int64, parseExact, rescale, smallInteger } from './numeric.ts';
 import { isFloating, isInstant, isInteger, isNumeric, isTextual } from './type-families.ts';
 
 /**
@@ -25,6 +25,7 @@ export function conversion(from: DataType, to: DataType, purpose: Purpose): Conv
     if (isTextual(from)) return same;
     return purpose === 'implicit' ? undefined : (cell) => cellToText(cell, from);
   }
+  if (from.kind === 'uuid' && !isTextual(to)) return undefined;
   if (isTextual(from)) return purpose === 'implicit' && to.kind !== 'uuid' ? undefined : (cell) => cellFromText(cell as string, to);
   return temporalConversion(from, to, purpose) ?? otherConversion(from, to, purpose);
 }
@@ -121,7 +122,9 @@ function dayOf(micros: bigint): number {
 function temporalConversion(from: DataType, to: DataType, purpose: Purpose): Convert | undefined {
   if (isInstant(from) && isInstant(to)) return same;
   if (from.kind === 'date' && isInstant(to)) return (cell) => BigInt(cell as number) * MICROS_PER_DAY;
-  if (isInteger(from) && isInstant(to)) return (cell) => BigInt(cell as number | bigint);
+  if (isInteger(from) && isInstant(to)) {
+    return purpose === 'explicit' ? (cell) => castInstant(BigInt(cell as number | bigint)) : (cell) => BigInt(cell as number | bigint);
+  }
   if (purpose === 'implicit') return undefined;
   if (isInstant(from) && to.kind === 'date') return (cell) => dayOf(cell as bigint);
   if (isInstant(from) && to.kind === 'time') {

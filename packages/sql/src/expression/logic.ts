@@ -138,8 +138,9 @@ export function coalesce(operands: readonly Typed[], position: Position): Typed 
   });
 }
 
-/** NULLIF: NULL if both are equal, else the first. */
-export function nullif(left: Typed, right: Typed, position: Position): Typed {
+/** NULLIF: NULL if both are equal, else the first. A NULL as written takes the type of the second. */
+export function nullif(first: Typed, right: Typed, position: Position): Typed {
+  const left = first.kind === 'value' && first.literal === 'null' ? constant(right.type, null, first.position) : first;
   const equal = comparison('=', left, right, position);
   return operation({
     name: 'nullif',

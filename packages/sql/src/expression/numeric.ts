@@ -83,6 +83,12 @@ export function int64(value: bigint): bigint {
   return value;
 }
 
+/** Passes the microseconds of a CAST to TIMESTAMP on or throws VALUE_OUT_OF_RANGE: the ends of the range would be infinities. */
+export function castInstant(micros: bigint): bigint {
+  if (micros >= INT64_MAX || micros <= -INT64_MAX) throw kalamError('VALUE_OUT_OF_RANGE', { value: micros, type: 'TIMESTAMP' });
+  return micros;
+}
+
 /** Passes a DOUBLE result on or throws VALUE_OUT_OF_RANGE when it is not finite. */
 export function finite(value: number): number {
   if (!Number.isFinite(value)) throw kalamError('VALUE_OUT_OF_RANGE', { value: String(value), type: 'DOUBLE' });

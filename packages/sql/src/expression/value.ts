@@ -11,6 +11,7 @@ import {
 import type { LiteralKind, Position } from '../statement/ast.ts';
 import { conversion, type Purpose } from './conversion.ts';
 import {
+  castInstant,
   decimalInRange,
   type ExactNumber,
   finite,
@@ -268,9 +269,10 @@ function integerCell(value: bigint, target: DataType, intent: Intent): Cell {
     case 'double':
       return Number(value);
     case 'bigint':
+      return int64(value);
     case 'timestamp':
     case 'datetime':
-      return int64(value);
+      return intent === 'explicit' ? castInstant(value) : int64(value);
     case 'decimal': {
       const unscaled = rescale({ unscaled: value, scale: 0 }, target.scale, 'exact') ?? 0n;
       return compared ? unscaled : decimalInRange(unscaled, target.precision, target.scale);

@@ -11,6 +11,11 @@ describe('shapes', () => {
     ["insert into t (a, b) values (1, 'x'), (-2, E'\\n')", 'insert into t (a, b) values ($1, $2), ($3, $4)', ['1', 'x', '-2', '\n']],
     ['INSERT INTO t VALUES (true, null, DEFAULT, now())', 'INSERT INTO t VALUES (true, null, DEFAULT, now())', []],
     ["INSERT INTO t SELECT 1, 'a' FROM u WHERE b = 2", "INSERT INTO t SELECT 1, 'a' FROM u WHERE b = $1", ['2']],
+    [
+      "INSERT INTO t VALUES (1) ON CONFLICT (a) DO UPDATE SET b = 2, c = 'x' WHERE t.b < 3 RETURNING 4, b + 5",
+      'INSERT INTO t VALUES ($1) ON CONFLICT (a) DO UPDATE SET b = $2, c = $3 WHERE t.b < $4 RETURNING 4, b + 5',
+      ['1', '2', 'x', '3'],
+    ],
     ['INSERT INTO values VALUES (1)', 'INSERT INTO values VALUES ($1)', ['1']],
     ["INSERT INTO t VALUES (FILE('doc'), 1)", "INSERT INTO t VALUES (FILE('doc'), $1)", ['1']],
     ["UPDATE t SET a = 'it''s', b = b + 1.50 WHERE id = 7", 'UPDATE t SET a = $1, b = b + $2 WHERE id = $3', ["it's", '1.50', '7']],
@@ -225,6 +230,9 @@ const statement: fc.Arbitrary<string> = fc.oneof(
   fc
     .array(fc.array(assignment, { minLength: 1, maxLength: 3 }), { minLength: 1, maxLength: 3 })
     .map((rows) => `INSERT INTO t VALUES ${rows.map((row) => `(${row.join(', ')})`).join(',')}`),
+  fc
+    .tuple(expression, expression, expression)
+    .map(([v, w, x]) => `INSERT INTO t (a) VALUES (${v}) ON CONFLICT (a) DO UPDATE SET a = ${w} WHERE ${x} > 1 RETURNING a + 1`),
   fc.tuple(expression, expression).map(([v, w]) => `INSERT INTO t (a) SELECT ${v} FROM u WHERE ${w} > 1`),
   fc.tuple(assignment, assignment, expression).map(([v, w, c]) => `UPDATE t SET a = ${v}, "b" = ${w} WHERE ${c} = 5`),
   expression.map((c) => `DELETE FROM t WHERE (${c}) <> 'x'`),

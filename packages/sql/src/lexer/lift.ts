@@ -33,13 +33,33 @@ type Zone = 'none' | 'lift' | 'fixed';
  * Example: `DELETE FROM t WHERE a = -1 AND b = 'x'` is `DELETE FROM t WHERE a = $1 AND b = $2` with `-1` and `x`.
  */
 export function liftLiterals(text: string, clientParameters: number): LiftedStatement {
-  const lifter = new Lifter(text, clientParameters, text.includes('\0') ? 'fixed' : 'none');
-  if (!lifter.startsLiftable()) return { shape: text, literals: [] };
-  if (lifter.run()) return { shape: lifter.shape, literals: lifter.literals };
-  const plain = new Lifter(text, clientParameters, 'fixed');
-  plain.startsLiftable();
-  plain.run();
-  return { shape: plain.shape, literals: [] };
+  const lifter = openLifter(text, clientParameters, 'none');
+  if (lifter === undefined) return { shape: text, literals: [] };
+  if (lifter.run(Number.POSITIVE_INFINITY) === 'end') return { shape: lifter.shape, literals: lifter.literals };
+  const plain = openLifter(text, clientParameters, 'fixed');
+  plain?.run(Number.POSITIVE_INFINITY);
+  return { shape: plain?.shape ?? text, literals: [] };
+}
+
+/** Tokens that one step of {@link liftLiteralsSteps} reads. */
+const STEP_TOKENS = 256;
+
+/** {@link liftLiterals} in short steps, for long texts. */
+export function* liftLiteralsSteps(text: string, clientParameters: number): Generator<undefined, LiftedStatement> {
+  const lifter = openLifter(text, clientParameters, 'none');
+  if (lifter === undefined) return { shape: text, literals: [] };
+  let at = lifter.run(STEP_TOKENS);
+  for (; at === 'between'; at = lifter.run(STEP_TOKENS)) yield;
+  if (at === 'end') return { shape: lifter.shape, literals: lifter.literals };
+  const plain = openLifter(text, clientParameters, 'fixed');
+  while (plain?.run(STEP_TOKENS) === 'between') yield;
+  return { shape: plain?.shape ?? text, literals: [] };
+}
+
+/** `undefined`: the statement is not one whose literals are lifted. */
+function openLifter(text: string, clientParameters: number, zone: Zone): Lifter | undefined {
+  const lifter = new Lifter(text, clientParameters, text.includes('\0') ? 'fixed' : zone);
+  return lifter.startsLiftable() ? lifter : undefined;
 }
 
 const NO_SIGN = -1;
@@ -98,20 +118,21 @@ class Lifter {
     return role === 'select' || role === 'insert' || role === 'update' || role === 'delete' || role === 'with';
   }
 
-  /** Reads the rest; false when what was lifted must not be. */
-  run(): boolean {
+  /** Reads at most so many of the tokens that are left and tells where it stands; `refused`: what was lifted must not be. */
+  run(tokensMax: number): 'between' | 'end' | 'refused' {
     const scanner = this.#scanner;
     let before = scanner.end;
-    for (;;) {
+    for (let left = tokensMax; left > 0; left--) {
       const kind = scanner.next();
       if (kind === 'end') {
         this.shape += this.#text.slice(this.#copied, before);
-        return true;
+        return 'end';
       }
       if (scanner.start !== before) this.#blank(before, scanner.start);
       before = scanner.end;
-      if (!this.#token()) return false;
+      if (!this.#token()) return 'refused';
     }
+    return 'between';
   }
 
   #token(): boolean {
@@ -196,6 +217,8 @@ class Lifter {
         break;
       case 'set':
         if (this.#statement === 'update' && previous !== 'update') this.#enterBody();
+        // DO UPDATE SET
+        if (this.#statement === 'insert' && previous === 'update' && this.#inBody && this.#outerZones.length === 0) this.#enter('lift');
         break;
       case 'from':
         if (previous !== 'distinct') this.#enter('none');

@@ -2,7 +2,7 @@ import type { Cell } from '@kalamdb/protocol';
 import fc from 'fast-check';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { initParser, parseStatement } from '../parser/parse.ts';
-import type { Expression } from '../statement/ast.ts';
+import type { Expression, Statement } from '../statement/ast.ts';
 import { CONSTANT, readValuesList, type ValuesList } from './values-list.ts';
 
 beforeAll(() => initParser());
@@ -35,11 +35,16 @@ function constantOf(node: Expression | 'default'): unknown {
   return [CONSTANT[wide ? 'decimal' : node.literal], node.literal === 'null' ? 'null' : node.text];
 }
 
+/** What follows the tuples, wherever it stands. */
+function clausesOf({ onConflict, returning }: Extract<Statement, { kind: 'insert' }>): string {
+  return JSON.stringify([onConflict, returning], (name, value) => (name === 'position' ? undefined : value));
+}
+
 function expectAsParsed(text: string): void {
   const list = readValuesList(text, PARAMETERS);
   if (list === undefined) return;
-  const one = `${list.head} (${Array.from({ length: list.width }, () => 'DEFAULT').join(',')})`;
-  const parsed = (sql: string): unknown => {
+  const one = `${list.head} (${Array.from({ length: list.width }, () => 'DEFAULT').join(',')}) ${list.tail}`;
+  const parsed = (sql: string): Statement | undefined => {
     try {
       return parseStatement(sql);
     } catch (error) {
@@ -48,10 +53,11 @@ function expectAsParsed(text: string): void {
     }
   };
   const head = parsed(one);
-  const whole = parsed(text) as ReturnType<typeof parseStatement> | undefined;
+  const whole = parsed(text);
   expect({ text, parsed: whole !== undefined }).toEqual({ text, parsed: head !== undefined });
   if (whole === undefined) return;
   if (whole.kind !== 'insert' || whole.source.kind !== 'values') throw new Error(`${text} is no INSERT … VALUES`);
+  if (head?.kind === 'insert') expect({ text, clauses: clausesOf(whole) }).toEqual({ text, clauses: clausesOf(head) });
   expect({ text, rows: tuples(list) }).toEqual({ text, rows: whole.source.rows.map((row) => row.map(constantOf)) });
 }
 
@@ -71,8 +77,24 @@ const head = fc.constantFrom(
   'INSERT  INTO "T" ( a , "b c" )/**/VALUES',
   'INSERT INTO values VALUES',
 );
+const tail = fc.constantFrom(
+  '',
+  '',
+  ' RETURNING a',
+  'returning/**/*',
+  ' ON CONFLICT DO NOTHING',
+  '\non  CONFLICT (a) do update SET a = excluded.a -- )\n WHERE t.a <> excluded.a RETURNING t.*, a AS "b c"',
+  ' ON CONFLICT',
+  ' RETURNING',
+  ' returning a b c',
+  ' ON t.a',
+);
 const statement = fc
-  .tuple(head, fc.array(fc.tuple(gap, tuple, gap), { minLength: 1, maxLength: 3 }), fc.constantFrom('', ';', ' ; ', ' -- end'))
+  .tuple(
+    head,
+    fc.array(fc.tuple(gap, tuple, gap), { minLength: 1, maxLength: 3 }),
+    fc.tuple(tail, fc.constantFrom('', ';', ' ; ', ' -- end')).map((parts) => parts.join('')),
+  )
   .map(([start, rows, end]) => `${start}${rows.map((row) => row.join('')).join(',')}${end}`);
 
 describe('lists of constants', () => {
@@ -109,8 +131,10 @@ describe('lists of constants', () => {
     'INSERT INTO t VALUES',
     'INSERT INTO t VALUES (1,)',
     'INSERT INTO t VALUES (1),',
-    'INSERT INTO t VALUES (1) RETURNING a',
-    'INSERT INTO t VALUES (1) ON CONFLICT DO NOTHING',
+    'INSERT INTO t VALUES (1) RETURNING 1',
+    "INSERT INTO t VALUES (1) ON CONFLICT (a) DO UPDATE SET a = 'x'",
+    'INSERT INTO t VALUES (1) ON CONFLICT (a) DO UPDATE SET a = $1',
+    'INSERT INTO t VALUES (1) RETURNING a;;',
     'INSERT INTO t VALUES (1);;',
     'INSERT INTO t AS u VALUES (1)',
     'INSERT INTO t SELECT 1',

@@ -19,6 +19,8 @@ export type ConstantValue = string | number | bigint | boolean | null;
 export interface ValuesList {
   /** The text up to and with VALUES, comments and white space between tokens reduced to one space. */
   readonly head: string;
+  /** What follows the tuples, in the same form: ON CONFLICT, RETURNING; empty when nothing does. */
+  readonly tail: string;
   /** Constants in a tuple, at least 1. */
   readonly width: number;
   /** Tuple after tuple. */
@@ -30,20 +32,33 @@ export interface ValuesList {
 }
 
 /**
- * Reads `INSERT INTO name [(names)] VALUES (constants), …` without parsing it. Constants are literals, NULL, TRUE, FALSE, DEFAULT and
+ * Reads `INSERT INTO name [(names)] VALUES (constants), …` without parsing it; ON CONFLICT and RETURNING may follow. Constants are literals, NULL, TRUE, FALSE, DEFAULT and
  * the client's `parameters` by their values. `undefined` for anything else: only a parser knows what that means, or what is wrong
- * with it. What is read here is an INSERT in PostgreSQL's grammar if `head` with any one tuple is. Throws UNTERMINATED_STRING and
+ * with it. What is read here is an INSERT in PostgreSQL's grammar if `head` with any one tuple and `tail` is. Throws UNTERMINATED_STRING and
  * UNTERMINATED_COMMENT only.
  */
 export function readValuesList(text: string, parameters: readonly Cell[]): ValuesList | undefined {
+  const reader = openTuples(text, parameters);
+  return reader?.read(Number.POSITIVE_INFINITY) === 'end' ? reader.list() : undefined;
+}
+
+/** Tuples that one step reads. */
+const STEP_TUPLES = 64;
+
+/** {@link readValuesList} in short steps, for long texts. */
+export function* readValuesListSteps(text: string, parameters: readonly Cell[]): Generator<undefined, ValuesList | undefined> {
+  const reader = openTuples(text, parameters);
+  if (reader === undefined) return undefined;
+  let at = reader.read(STEP_TUPLES);
+  for (; at === 'between'; at = reader.read(STEP_TUPLES)) yield;
+  return at === 'end' ? reader.list() : undefined;
+}
+
+function openTuples(text: string, parameters: readonly Cell[]): TupleReader | undefined {
   const scanner = new Scanner(text);
   if (scanner.next() !== 'word' || !isWord(scanner, 'insert') || text.includes('\0')) return undefined;
   const head = readHead(scanner);
-  if (head === undefined) return undefined;
-  const reader = new TupleReader(scanner, parameters);
-  return reader.readAll()
-    ? { head, width: reader.width, kinds: reader.kinds, values: reader.values, columnKinds: reader.columnKinds }
-    : undefined;
+  return head === undefined ? undefined : new TupleReader(scanner, head, parameters);
 }
 
 function isWord(scanner: Scanner, word: string): boolean {
@@ -116,6 +131,9 @@ class HeadReader {
   }
 }
 
+/** Units of a text in whose tail literals may stand. */
+const LITERAL_TAIL_UNITS = 16 * 1024;
+
 /** Integers with no more digits than this are exact as doubles. */
 const EXACT_DIGITS_MAX = 15;
 
@@ -126,30 +144,72 @@ class TupleReader {
   readonly kinds: ConstantKind[] = [];
   readonly values: ConstantValue[] = [];
   readonly columnKinds: number[] = [];
-  width = 0;
+  readonly #head: string;
+  #tail = '';
+  #width = 0;
+  /** Values of the tuples that were read. */
+  #count = 0;
   readonly #scanner: Scanner;
   readonly #text: string;
   readonly #parameters: readonly Cell[];
   #index: number;
 
-  constructor(scanner: Scanner, parameters: readonly Cell[]) {
+  constructor(scanner: Scanner, head: string, parameters: readonly Cell[]) {
     this.#scanner = scanner;
+    this.#head = head;
     this.#text = scanner.text;
     this.#parameters = parameters;
     this.#index = scanner.end;
   }
 
-  /** From behind VALUES to the end; false when there is something else than tuples of one width. */
-  readAll(): boolean {
-    if (!this.#readTuple()) return false;
-    this.width = this.values.length;
-    for (let count = this.width; this.#skipTo() === COMMA; count += this.width) {
+  /** What was read; call when {@link read} has come to the end. */
+  list(): ValuesList {
+    const { kinds, values, columnKinds } = this;
+    return { head: this.#head, tail: this.#tail, width: this.#width, kinds, values, columnKinds };
+  }
+
+  /** Reads at most so many tuples and tells where it stands; `lost`: there is something else than tuples of one width. */
+  read(tuplesMax: number): 'between' | 'end' | 'lost' {
+    for (let left = tuplesMax; left > 0; left--) {
+      if (!this.#readTuple()) return 'lost';
+      if (this.#width === 0) this.#width = this.values.length;
+      this.#count += this.#width;
+      if (this.values.length !== this.#count) return 'lost';
+      const code = this.#skipTo();
+      if (code !== COMMA) {
+        const ends = code === SEMICOLON || Number.isNaN(code);
+        return (ends ? this.#endsHere() : this.#readTail()) ? 'end' : 'lost';
+      }
       this.#index += 1;
-      if (!this.#readTuple() || this.values.length !== count + this.width) return false;
     }
+    return 'between';
+  }
+
+  #endsHere(): boolean {
     if (this.#skipTo() === SEMICOLON) this.#index += 1;
     this.#skipTo();
     return this.#index >= this.#text.length;
+  }
+
+  /** Reads what may follow the tuples; literals in it belong to the form of the statement, which is worth it only for long texts. */
+  #readTail(): boolean {
+    const scanner = this.#scanner;
+    scanner.end = this.#index;
+    scanner.next();
+    if (scanner.kind !== 'word' || !(isWord(scanner, 'on') || isWord(scanner, 'returning'))) return false;
+    const tokens = new HeadReader(scanner);
+    const literals = this.#text.length > LITERAL_TAIL_UNITS;
+    let ended: string | undefined;
+    for (let text = tokens.text(); ; text = tokens.text()) {
+      const kind = tokens.next();
+      if (kind === 'end') {
+        this.#tail = ended ?? text;
+        return true;
+      }
+      if (ended !== undefined || kind === 'parameter' || kind === 'invalid') return false;
+      if (!literals && (kind === 'string' || kind === 'number')) return false;
+      if (tokens.isSymbol(SEMICOLON)) ended = text;
+    }
   }
 
   #readTuple(): boolean {

@@ -1,7 +1,7 @@
 import { type Cell, KalamError, kalamError } from '@kalamdb/protocol';
 import { fractionDigits, literalValue, type ParameterInfo } from '../expression/value.ts';
-import { type LiftedLiteral, type LiftedStatement, liftLiterals } from '../lexer/lift.ts';
-import { readValuesList, type ValuesList } from '../lexer/values-list.ts';
+import { type LiftedLiteral, type LiftedStatement, liftLiterals, liftLiteralsSteps } from '../lexer/lift.ts';
+import { readValuesList, readValuesListSteps, type ValuesList } from '../lexer/values-list.ts';
 import { parseStatement } from '../parser/parse.ts';
 import type { Statement } from '../statement/ast.ts';
 import type { Plan } from './plans.ts';
@@ -72,15 +72,25 @@ export class StatementCompiler {
    */
   compile(text: string, request: CompileRequest): Compiled {
     const list = readValuesList(text, request.parameters);
-    if (list === undefined) return this.#compileLifted(text, request);
+    if (list === undefined) return this.#compileLifted(text, request, liftLiterals(text, request.parameters.length));
+    return this.#compileValues(text, request, list);
+  }
+
+  /** {@link compile} of a long text: reading it is done in short steps. The rest is one, which for INSERTs of constants is short too. */
+  *compileSteps(text: string, request: CompileRequest): Generator<undefined, Compiled> {
+    const list = yield* readValuesListSteps(text, request.parameters);
+    if (list !== undefined) return this.#compileValues(text, request, list);
+    return this.#compileLifted(text, request, yield* liftLiteralsSteps(text, request.parameters.length));
+  }
+
+  #compileValues(text: string, request: CompileRequest, list: ValuesList): Compiled {
     request.parameters.forEach(clientParameter);
     const plan = this.#valuesForm(list, request)?.plan(list);
     return plan === undefined ? compileText(text, request) : { kind: 'plan', plan, parameters: request.parameters };
   }
 
-  #compileLifted(text: string, request: CompileRequest): Compiled {
+  #compileLifted(text: string, request: CompileRequest, lifted: LiftedStatement): Compiled {
     const client = request.parameters;
-    const lifted = liftLiterals(text, client.length);
     const literals = lifted.literals.map(liftedParameter);
     const parameters = literals.length === 0 ? client : [...client, ...literals.map((literal) => literal.cell)];
     const key = planKey(lifted.shape, request, literals);
@@ -99,7 +109,7 @@ export class StatementCompiler {
 
   /** `undefined`: the names in the statement are wrong; the text itself tells why, and where. */
   #valuesForm(list: ValuesList, request: CompileRequest): ValuesForm | undefined {
-    const key = `${request.namespace}\n${list.width}\n${list.head}`;
+    const key = `${request.namespace}\n${list.width}\n${list.head}${list.tail === '' ? '' : `\n${list.tail}`}`;
     const kept = this.#find(key, request.catalog);
     if (kept?.kind === 'values') return kept.form;
     const form = bindForm(list, request);
@@ -154,7 +164,7 @@ function unlessRefused<T>(work: () => T): T | undefined {
 
 function bindForm(list: ValuesList, request: CompileRequest): ValuesForm | undefined {
   return unlessRefused(() => {
-    const text = `${list.head} (${Array.from({ length: list.width }, () => 'DEFAULT').join(', ')})`;
+    const text = `${list.head} (${Array.from({ length: list.width }, () => 'DEFAULT').join(', ')}) ${list.tail}`;
     const statement = parseStatement(text);
     return statement.kind === 'insert' ? ValuesForm.bind(statement, list.width, { ...request, text, parameters: [] }) : undefined;
   });

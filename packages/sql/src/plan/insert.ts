@@ -1,14 +1,15 @@
-import { type Cell, kalamError, plainType, type Row, sqlTypeName } from '@kalamdb/protocol';
-import { atPosition, bindExpression, type Scope } from '../expression/bind.ts';
-import { coerce, coercible } from '../expression/common-type.ts';
+import { type Cell, kalamError, plainType, type Row } from '@kalamdb/protocol';
+import { atPosition } from '../expression/bind.ts';
 import { conversion } from '../expression/conversion.ts';
 import type { ColumnInfo, EvalContext } from '../expression/input-row.ts';
-import { constant, type Typed } from '../expression/typed.ts';
+import type { Typed } from '../expression/typed.ts';
 import type { Expression, Statement } from '../statement/ast.ts';
-import { defaultNode } from './default-value.ts';
+import { assignedNode, coercionFailed, fillerNode, writableColumn } from './assignments.ts';
+import { bindConflict } from './conflict.ts';
 import { evaluateFixed } from './key-lookup.ts';
-import type { InsertPlan, SelectPlan } from './plans.ts';
-import { type BindRequest, columnNotFound, resolveTable, rowScope } from './scope.ts';
+import type { ConflictPlan, InsertPlan, Returning, SelectPlan } from './plans.ts';
+import { bindReturning } from './returning.ts';
+import { type BindRequest, resolveTable, rowScope } from './scope.ts';
 import { bindSelect } from './select.ts';
 import type { TableInfo } from './table-info.ts';
 
@@ -41,6 +42,8 @@ export function notImplemented(part: { readonly what: string; readonly position:
 /** What an INSERT writes. */
 export interface InsertTarget {
   readonly table: TableInfo;
+  readonly conflict: ConflictPlan | undefined;
+  readonly returning: Returning | undefined;
   /** The columns of a row, in order. */
   readonly stored: readonly ColumnInfo[];
   /** The columns that the values are for, in the order of the values. */
@@ -53,10 +56,20 @@ export interface InsertTarget {
 export function bindTarget(statement: InsertStatement, request: BindRequest): InsertTarget {
   if (statement.unsupported !== undefined) throw notImplemented(statement.unsupported, request);
   const table = resolveTable(statement.table, request);
-  if (table.kind === 'system') throw kalamError('SYSTEM_TABLE_WRITE', { verb: 'insert', table: `${table.namespace}.${table.name}` });
+  const name = `${table.namespace}.${table.name}`;
+  if (table.kind === 'system') throw kalamError('SYSTEM_TABLE_WRITE', { verb: 'insert', table: name });
+  if (table.kind === 'view') throw kalamError('VIEW_WRITE', { verb: 'insert', view: name });
   const stored = table.columns.filter((column) => column.system === undefined);
   const targets = statement.columns === undefined ? stored : targetColumns(statement.columns, table, request);
-  return { table, stored, targets, listed: statement.columns !== undefined };
+  const from = { table, alias: statement.alias };
+  return {
+    table,
+    conflict: bindConflict(statement.onConflict, from, request),
+    returning: bindReturning(statement.returning, from, request),
+    stored,
+    targets,
+    listed: statement.columns !== undefined,
+  };
 }
 
 function targetColumns(names: NonNullable<InsertStatement['columns']>, table: TableInfo, request: BindRequest): ColumnInfo[] {
@@ -73,14 +86,6 @@ function targetColumns(names: NonNullable<InsertStatement['columns']>, table: Ta
   return targets;
 }
 
-/** A column that statements may write. Throws COLUMN_NOT_FOUND and SYSTEM_COLUMN_WRITE. */
-export function writableColumn(name: string, table: TableInfo): ColumnInfo {
-  const column = table.columns.find((candidate) => candidate.name === name);
-  if (column === undefined) throw columnNotFound(name, table);
-  if (column.system !== undefined) throw kalamError('SYSTEM_COLUMN_WRITE', { column: name });
-  return column;
-}
-
 /** How many values a row may have: all of the named columns; without a column list fewer are completed by defaults. Throws INSERT_WIDTH. */
 export function checkWidth(count: number, { targets, listed }: InsertTarget): void {
   if (count === targets.length || (!listed && count < targets.length && count > 0)) return;
@@ -94,7 +99,7 @@ export function missingColumns({ stored, targets }: InsertTarget, width: number)
 }
 
 function valuesPlan(target: InsertTarget, rows: readonly (readonly (Expression | 'default')[])[], request: BindRequest): InsertPlan {
-  const { table, stored, targets } = target;
+  const { table, conflict, returning, stored, targets } = target;
   const scope = rowScope(request, undefined, 'VALUES');
   const places = new Map(stored.map((column, place) => [column, place]));
   const fill = stored.map((column) => fillerNode(column));
@@ -115,32 +120,19 @@ function valuesPlan(target: InsertTarget, rows: readonly (readonly (Expression |
     table,
     source: undefined,
     missing: missingColumns(target, width),
-    rowsFor: (context) => bound.map((cells) => cells.map((node) => evaluateFixed(node, context))),
+    conflict,
+    returning,
+    rowsFor: (context) => evaluated(bound, context),
+    values: { count: bound.length, rows: (context, from, to) => evaluated(bound.slice(from, to), context) },
   };
 }
 
-/** What a column holds when nothing is said. */
-export function fillerNode(column: ColumnInfo): Typed {
-  return column.default === undefined ? constant(column.type, null, 0) : defaultNode(column.default, column.type);
-}
-
-/** A value as it goes into a column. Throws COERCION_FAILED when its type does not fit, with the position of the value. */
-export function assignedNode(expression: Expression, column: ColumnInfo, scope: Scope): Typed {
-  const node = bindExpression(expression, scope);
-  return atPosition(scope.text, expression.position, () => {
-    if (!coercible(node, column.type, 'assignment')) throw coercionFailed(node.type, column);
-    return coerce(node, column.type, 'assignment');
-  });
-}
-
-function coercionFailed(type: Typed['type'], column: ColumnInfo): Error {
-  return kalamError('COERCION_FAILED', {
-    reason: `cannot store ${sqlTypeName(type)} in column '${column.name}' of type ${sqlTypeName(column.type)}`,
-  });
+function evaluated(rows: readonly (readonly Typed[])[], context: EvalContext): Row[] {
+  return rows.map((cells) => cells.map((node) => evaluateFixed(node, context)));
 }
 
 function selectPlan(target: InsertTarget, source: SelectPlan): InsertPlan {
-  const { table, stored, targets } = target;
+  const { table, conflict, returning, stored, targets } = target;
   checkWidth(source.columns.length, target);
   const given = targets.slice(0, source.columns.length);
   const writers = stored.map((column) => {
@@ -152,6 +144,9 @@ function selectPlan(target: InsertTarget, source: SelectPlan): InsertPlan {
     table,
     source,
     missing: missingColumns(target, given.length),
+    conflict,
+    returning,
+    values: undefined,
     rowsFor: (context, selected = []) => selected.map((row) => writers.map((write) => write(row, context))),
   };
 }

@@ -26,6 +26,13 @@ export interface KeyBounds {
 /** {@link KeyBounds} for the values of one execution; `undefined`: no row qualifies. The filter still has to be applied. */
 export type KeyRangeLookup = (context: EvalContext) => KeyBounds | undefined;
 
+/** A condition `column = text`. The filter still has to be applied. */
+export interface DemandedText {
+  readonly column: string;
+  /** The text for the values of one execution; `undefined` when they say nothing. */
+  text(context: EvalContext): string | undefined;
+}
+
 /** A column of a result. `flags` out of `pk`, `nn`, `uq`, in that order; computed columns have none. */
 export interface ResultColumnInfo {
   readonly name: string;
@@ -69,6 +76,8 @@ export interface SelectPlan {
   readonly mentionsDeleted: boolean;
   /** Literals of the WHERE clause that are texts to be read as values of another type; the compiler tries them first. */
   readonly texts: readonly Typed[];
+  /** What the top-level ANDs of the filter demand of text columns of a system table: whoever computes its rows may leave out others. */
+  readonly demanded: readonly DemandedText[];
   readonly grouping: Grouping | undefined;
   readonly having: Predicate | undefined;
   /** One expression per column, then the hidden ones that only ORDER BY needs. */
@@ -85,6 +94,30 @@ export interface SelectPlan {
   readonly countsTable: boolean;
 }
 
+/** A bound list behind RETURNING. */
+export interface Returning {
+  /** A SELECT of the list, without clauses, from the table: its projection makes one row of the answer out of each written row. */
+  readonly select: SelectPlan;
+  /** Outputs that are the column `_seq`. */
+  readonly seqColumns: readonly number[];
+  /** Another output computes with `_seq`. */
+  readonly computesWithSeq: boolean;
+}
+
+/** What a bound INSERT does with rows whose key is taken. */
+export type ConflictPlan =
+  | { readonly kind: 'nothing' }
+  | {
+      readonly kind: 'update';
+      /** See {@link SelectPlan}. */
+      readonly texts: readonly Typed[];
+      /**
+       * The new stored cells of the row that is there, `proposed` being what was to be inserted; `undefined` when the WHERE clause does
+       * not want it. NOT NULL is not checked.
+       */
+      apply(row: InputRow, proposed: Row, context: EvalContext): Row | undefined;
+    };
+
 /** A bound INSERT. */
 export interface InsertPlan {
   readonly kind: 'insert';
@@ -93,11 +126,23 @@ export interface InsertPlan {
   readonly source: SelectPlan | undefined;
   /** Stored columns that neither the statement nor a default fills; their cells are NULL. */
   readonly missing: readonly ColumnInfo[];
+  /** `undefined`: a key that is taken is an error. */
+  readonly conflict: ConflictPlan | undefined;
+  readonly returning: Returning | undefined;
   /**
    * The rows to store: cells in the order of the stored columns, coerced, defaults evaluated for each row. NOT NULL is not
    * checked. `selected` are the rows of `source`.
    */
   rowsFor(context: EvalContext, selected?: readonly Row[]): Row[];
+  /** Of VALUES, the same rows some at a time; `undefined` for SELECT. */
+  readonly values: ValuesRows | undefined;
+}
+
+/** The rows of VALUES. */
+export interface ValuesRows {
+  readonly count: number;
+  /** The rows from number `from`, 0-based, up to and without `to`, as `rowsFor` gives them. */
+  rows(context: EvalContext, from: number, to: number): Row[];
 }
 
 /** A bound UPDATE. */
@@ -112,6 +157,7 @@ export interface UpdatePlan {
   readonly texts: readonly Typed[];
   /** The row's new stored cells, coerced. Expressions see the old row. NOT NULL is not checked. */
   apply(row: InputRow, context: EvalContext): Row;
+  readonly returning: Returning | undefined;
 }
 
 /** A bound DELETE. */
@@ -124,6 +170,7 @@ export interface DeletePlan {
   readonly mentionsDeleted: boolean;
   /** See {@link SelectPlan}. */
   readonly texts: readonly Typed[];
+  readonly returning: Returning | undefined;
 }
 
 /** What the executors run. */

@@ -1,8 +1,8 @@
-import { kalamError } from '@kalamdb/protocol';
+import { kalamError, plainType, snowflakeMillis } from '@kalamdb/protocol';
 import type { CallExpression, ColumnReference, Scope } from '../expression/bind.ts';
 import { atPosition } from '../expression/bind.ts';
 import type { ColumnInfo } from '../expression/input-row.ts';
-import type { ColumnNode, Evaluator, Typed } from '../expression/typed.ts';
+import { type ColumnNode, type Evaluator, operation, type Typed } from '../expression/typed.ts';
 import type { ParameterInfo } from '../expression/value.ts';
 import type { QualifiedName } from '../statement/ast.ts';
 import type { CatalogView, TableInfo } from './table-info.ts';
@@ -31,6 +31,11 @@ function columnNode(table: TableInfo, index: number, position: number): ColumnNo
   const column = table.columns[index];
   if (column === undefined) throw kalamError('INTERNAL_ERROR', { reason: `table ${table.name} has no column ${index}` });
   return { kind: 'column', type: column.type, column, index, position, stability: 'row', evaluate: columnReader(column, index) };
+}
+
+/** The reader of a cell that is not where the table has it. */
+export function storedColumnNode(column: ColumnInfo, index: number, position: number): ColumnNode {
+  return { kind: 'column', type: column.type, column, index, position, stability: 'row', evaluate: (row) => row.cells[index] ?? null };
 }
 
 function columnReader(column: ColumnInfo, index: number): Evaluator {
@@ -68,8 +73,31 @@ function resolveColumn(
   const { name, qualifier } = reference;
   if (from === undefined || !qualifies(qualifier, from.table, from.alias)) throw columnNotFound([...qualifier, name].join('.'), undefined);
   const index = from.table.columns.findIndex((column) => column.name === name);
-  if (index < 0) throw columnNotFound(name, from.table);
-  return columnNode(from.table, index, reference.position);
+  if (index >= 0) return columnNode(from.table, index, reference.position);
+  if (name === UPDATED_COLUMN) {
+    const seq = from.table.columns.findIndex((column) => column.system === '_seq');
+    if (seq >= 0 && from.table.kind !== 'stream') return updatedNode(columnNode(from.table, seq, reference.position));
+  }
+  throw columnNotFound(name, from.table);
+}
+
+/**
+ * The column of the 2025-10 dialect that tells when a row was written last: readable in USER and SHARED tables, in no list of columns. It is
+ * the time in the row's `_seq`.
+ */
+export const UPDATED_COLUMN = '_updated' as const;
+
+function updatedNode(seq: ColumnNode): Typed {
+  return operation({
+    name: UPDATED_COLUMN,
+    type: plainType('timestamp'),
+    operands: [seq],
+    position: seq.position,
+    build: (evaluate) => (row, context) => {
+      const cell = evaluate(row, context);
+      return typeof cell === 'bigint' ? BigInt(snowflakeMillis(cell)) * 1000n : null;
+    },
+  });
 }
 
 /** Whether `alias.`, `table.` or `namespace.table.` before a column means this table. */

@@ -34,6 +34,11 @@ export function bindSelect(query: SelectQuery, request: BindRequest): SelectPlan
     });
   }
   const source = query.from === undefined ? undefined : { table: resolveTable(query.from.table, request), alias: query.from.alias };
+  return bindSelectOf(query, source, request);
+}
+
+/** Binds a SELECT from a table that is known, whatever its FROM says. */
+export function bindSelectOf(query: SelectQuery, source: Source | undefined, request: BindRequest): SelectPlan {
   return new SelectBinder(query, source, request).bind();
 }
 
@@ -188,7 +193,7 @@ class SelectBinder {
   /** Rows of a table come in the order of its primary key, so sorting by it first, ascending, is what they already are. */
   #isInputOrder(sort: readonly SortKey[], table: TableInfo): boolean {
     const [first] = sort;
-    if (first === undefined || first.descending || table.kind === 'system') return false;
+    if (first === undefined || first.descending || table.kind === 'system' || table.kind === 'view') return false;
     const node = this.#projection[first.column];
     return node?.kind === 'column' && node.column.primaryKey;
   }

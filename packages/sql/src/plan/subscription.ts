@@ -5,7 +5,7 @@ import type { ColumnInfo } from '../expression/input-row.ts';
 import { canonical, mentionsColumn } from '../expression/syntax-tree.ts';
 import { someNode, type Typed } from '../expression/typed.ts';
 import { parseStatement } from '../parser/parse.ts';
-import type { SelectQuery } from '../statement/ast.ts';
+import type { QualifiedName, SelectQuery } from '../statement/ast.ts';
 import { splitStatements } from '../statement/split.ts';
 import { columnCondition, conjuncts, constantCell } from './key-lookup.ts';
 import type { SubscriptionPlan } from './plans.ts';
@@ -37,8 +37,16 @@ export function bindSubscription(text: string, { catalog, namespace }: Subscript
   if (space === undefined) throw invalid('Query must use namespace.table format');
   const table = catalog.table(space, name.name);
   if (table === undefined) throw kalamError('SUBSCRIBE_NOT_FOUND', { table: `${space}:${name.name}` });
+  if (table.kind === 'view') throw invalid(`${INDIRECT_TABLE} '${space}.${name.name}' is a view.`);
   const request: BindRequest = { text, catalog, namespace: space, parameters: [] };
   return asSubscriptionFailure(() => subscriptionPlan(query, table, request));
+}
+
+/** Checks the shape of a subscription's query, not its names, and gives its table. Throws SUBSCRIBE_INVALID_SQL. */
+export function checkSubscriptionShape(text: string): QualifiedName {
+  const { from } = subscriptionQuery(text);
+  if (from === undefined) throw invalid(SEVERAL_TABLES);
+  return from.table;
 }
 
 function subscriptionPlan(query: SelectQuery, table: TableInfo, request: BindRequest): SubscriptionPlan {

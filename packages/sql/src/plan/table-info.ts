@@ -9,7 +9,8 @@ export interface TableInfo {
   readonly version: number;
   readonly namespace: string;
   readonly name: string;
-  readonly kind: TableKind | 'system';
+  /** A `view` has no rows of its own: whoever runs the plan runs the view's query first. */
+  readonly kind: TableKind | 'system' | 'view';
   /** In `SELECT *` order: the stored columns (position i = `cells[i]`), then, except on system tables, `_seq` and `_deleted`. */
   readonly columns: readonly ColumnInfo[];
 }

@@ -2,9 +2,10 @@ import { type Cell, kalamError, type Row } from '@kalamdb/protocol';
 import type { ColumnInfo, EvalContext } from '../expression/input-row.ts';
 import { storedReaders, type ValueReader } from '../expression/value.ts';
 import { CONSTANT, type ConstantKind, type ConstantValue, type ValuesList } from '../lexer/values-list.ts';
-import { bindTarget, checkWidth, fillerNode, type InsertStatement, type InsertTarget, missingColumns } from './insert.ts';
+import { fillerNode } from './assignments.ts';
+import { bindTarget, checkWidth, type InsertStatement, type InsertTarget, missingColumns } from './insert.ts';
 import { evaluateFixed } from './key-lookup.ts';
-import type { InsertPlan } from './plans.ts';
+import type { ConflictPlan, InsertPlan, Returning } from './plans.ts';
 import type { BindRequest } from './scope.ts';
 import type { TableInfo } from './table-info.ts';
 
@@ -27,6 +28,8 @@ interface Place {
  */
 export class ValuesForm {
   readonly table: TableInfo;
+  readonly #conflict: ConflictPlan | undefined;
+  readonly #returning: Returning | undefined;
   readonly #missing: readonly ColumnInfo[];
   readonly #places: readonly Place[];
   /** By place in the tuple, the bits of the kinds that do not fit. */
@@ -35,6 +38,8 @@ export class ValuesForm {
   private constructor(target: InsertTarget, width: number) {
     const given = target.targets.slice(0, width);
     this.table = target.table;
+    this.#conflict = target.conflict;
+    this.#returning = target.returning;
     this.#missing = missingColumns(target, width);
     this.#places = target.stored.map((column) => ({ at: given.indexOf(column), reader: columnReader(column) }));
     this.#refused = given.map((column) => ~(this.#places[target.stored.indexOf(column)]?.reader.fitting ?? 0));
@@ -55,15 +60,21 @@ export class ValuesForm {
       table: this.table,
       source: undefined,
       missing: this.#missing,
-      rowsFor: (context) => this.#rows(list, context),
+      conflict: this.#conflict,
+      returning: this.#returning,
+      rowsFor: (context) => this.#rows(list, context, { from: 0, to: list.values.length }),
+      values: {
+        count: list.values.length / list.width,
+        rows: (context, from, to) => this.#rows(list, context, { from: from * list.width, to: to * list.width }),
+      },
     };
   }
 
   /** Column by column as they are stored, which is the order in which errors and defaults come. */
-  #rows({ kinds, values, width }: ValuesList, context: EvalContext): Row[] {
+  #rows({ kinds, values, width }: ValuesList, context: EvalContext, part: { readonly from: number; readonly to: number }): Row[] {
     const places = this.#places;
     const rows: Row[] = [];
-    for (let from = 0; from < values.length; from += width) {
+    for (let from = part.from; from < part.to; from += width) {
       const cells: Cell[] = [];
       for (const { at, reader } of places) {
         if (at < 0) cells.push(reader.read(CONSTANT.default, null, context));

@@ -1,19 +1,41 @@
 import { type Cell, KalamError } from '@kalamdb/protocol';
-import type { InputRow } from '../expression/input-row.ts';
+import type { EvalContext, InputRow } from '../expression/input-row.ts';
 import { parameterContext, type Typed } from '../expression/typed.ts';
-import { evaluateFixed, keyConditions } from './key-lookup.ts';
-import type { Plan, SelectPlan } from './plans.ts';
+import { columnCondition, conjuncts, evaluateFixed, keyConditions } from './key-lookup.ts';
+import type { DemandedText, InsertPlan, Plan, SelectPlan } from './plans.ts';
 import { toPredicate } from './predicate.ts';
 import type { TableInfo } from './table-info.ts';
 
 /** The parts of a plan that come from its WHERE clause. */
-export type WhereParts = Pick<SelectPlan, 'keys' | 'keyRange' | 'filter' | 'mentionsDeleted' | 'texts'>;
+export type WhereParts = Pick<SelectPlan, 'keys' | 'keyRange' | 'filter' | 'mentionsDeleted' | 'texts' | 'demanded'>;
 
 /** What a bound WHERE clause says. */
 export function whereParts(where: Typed | undefined, table: TableInfo | undefined): WhereParts {
-  if (where === undefined) return { keys: undefined, keyRange: undefined, filter: undefined, mentionsDeleted: false, texts: [] };
+  if (where === undefined)
+    return { keys: undefined, keyRange: undefined, filter: undefined, mentionsDeleted: false, texts: [], demanded: [] };
   const conditions = table === undefined ? { keys: undefined, keyRange: undefined } : keyConditions(table, where);
-  return { ...conditions, filter: toPredicate(where), mentionsDeleted: mentionsDeleted(where), texts: liftedTexts(where) };
+  return {
+    ...conditions,
+    filter: toPredicate(where),
+    mentionsDeleted: mentionsDeleted(where),
+    texts: liftedTexts(where),
+    demanded: demandedTexts(where, table),
+  };
+}
+
+/** The texts that columns of a system table must equal; other tables are not asked, as none of their rows are computed. */
+function demandedTexts(where: Typed, table: TableInfo | undefined): readonly DemandedText[] {
+  if (table?.kind !== 'system') return [];
+  return conjuncts(where).flatMap((part) => {
+    const condition = columnCondition(part);
+    const column = condition === undefined ? undefined : table.columns[condition.index];
+    if (condition?.operator !== '=' || column?.type.kind !== 'text') return [];
+    const text = (context: EvalContext): string | undefined => {
+      const cell = evaluateFixed(condition.value, context);
+      return typeof cell === 'string' ? cell : undefined;
+    };
+    return [{ column: column.name, text }];
+  });
 }
 
 /**
@@ -62,9 +84,14 @@ function liftedTexts(where: Typed): readonly Typed[] {
   return found;
 }
 
+function insertTexts({ source, conflict }: InsertPlan): readonly Typed[] {
+  const own = conflict?.kind === 'update' ? conflict.texts : [];
+  return source === undefined ? own : [...source.texts, ...own];
+}
+
 /** Whether all texts of a plan's WHERE clause can be read as what they are compared with. */
 export function textsAreValid(plan: Plan, parameters: readonly Cell[]): boolean {
-  const texts = plan.kind === 'insert' ? (plan.source?.texts ?? []) : plan.texts;
+  const texts = plan.kind === 'insert' ? insertTexts(plan) : plan.texts;
   if (texts.length === 0) return true;
   const context = parameterContext(parameters);
   try {

@@ -158,36 +158,82 @@ export interface TableOptions {
   readonly maxBuffer: number | undefined;
 }
 
+/** How the distance of two embeddings is measured. */
+export type VectorMetric = 'cosine' | 'l2' | 'dot';
+
+/** What one ALTER TABLE changes (sql-dialect B10). Names are folded to lower case. */
+export type AlterOperation =
+  | { readonly kind: 'add-column'; readonly column: ColumnDefinition; readonly ifNotExists: boolean }
+  | { readonly kind: 'drop-column'; readonly column: string; readonly ifExists: boolean }
+  /** `nullable` is `undefined` when the statement does not say. */
+  | { readonly kind: 'modify-column'; readonly column: string; readonly type: DataType; readonly nullable: boolean | undefined }
+  | { readonly kind: 'set-nullable'; readonly column: string; readonly nullable: boolean }
+  /** `undefined` drops the default. */
+  | { readonly kind: 'set-default'; readonly column: string; readonly default: DefaultValue | undefined }
+  | { readonly kind: 'rename-column'; readonly column: string; readonly to: string }
+  | { readonly kind: 'set-access-level'; readonly accessLevel: AccessLevel }
+  /** `undefined` drops the index. */
+  | { readonly kind: 'set-vector-index'; readonly column: string; readonly metric: VectorMetric | undefined };
+
+/** `column = value` of SET. */
+export interface Assignment {
+  readonly column: string;
+  readonly value: Expression | 'default';
+  readonly position: Position;
+}
+
+/** What an INSERT does with rows whose key is taken. */
+export interface OnConflict {
+  /** The columns in parentheses behind ON CONFLICT; `undefined` when there are none. */
+  readonly target: readonly { readonly name: string; readonly position: Position }[] | undefined;
+  readonly action:
+    | { readonly kind: 'nothing' }
+    | { readonly kind: 'update'; readonly assignments: readonly Assignment[]; readonly where: Expression | undefined };
+  readonly position: Position;
+}
+
 /** A parsed statement. `text` positions refer to the statement's own text. */
 export type Statement =
   | { readonly kind: 'select'; readonly query: SelectQuery }
   | {
       readonly kind: 'insert';
       readonly table: QualifiedName;
+      readonly alias: string | undefined;
       /** `undefined`: every user column in order. */
       readonly columns: readonly { readonly name: string; readonly position: Position }[] | undefined;
       readonly source:
         | { readonly kind: 'values'; readonly rows: readonly (readonly (Expression | 'default')[])[] }
         | { readonly kind: 'select'; readonly query: SelectQuery }
         | { readonly kind: 'default-values' };
-      /** E.g. `RETURNING`, `ON CONFLICT`. */
+      readonly onConflict: OnConflict | undefined;
+      /** The list behind RETURNING; `undefined` without one. */
+      readonly returning: readonly SelectItem[] | undefined;
+      /** E.g. `WITH`. */
       readonly unsupported: { readonly what: string; readonly position: Position } | undefined;
     }
   | {
       readonly kind: 'update';
       readonly table: QualifiedName;
-      readonly assignments: readonly { readonly column: string; readonly value: Expression | 'default'; readonly position: Position }[];
+      /** Columns come without it; only `alias.*` of RETURNING names it. */
+      readonly alias: string | undefined;
+      readonly assignments: readonly Assignment[];
       readonly where: Expression | undefined;
+      readonly returning: readonly SelectItem[] | undefined;
       readonly unsupported: { readonly what: string; readonly position: Position } | undefined;
     }
   | {
       readonly kind: 'delete';
       readonly table: QualifiedName;
+      /** As in UPDATE. */
+      readonly alias: string | undefined;
       readonly where: Expression | undefined;
+      readonly returning: readonly SelectItem[] | undefined;
       readonly unsupported: { readonly what: string; readonly position: Position } | undefined;
     }
   | { readonly kind: 'create-namespace'; readonly name: string; readonly ifNotExists: boolean }
   | { readonly kind: 'drop-namespace'; readonly name: string; readonly ifExists: boolean; readonly cascade: boolean }
+  /** The options are merged into those there are. */
+  | { readonly kind: 'alter-namespace'; readonly name: string; readonly options: ReadonlyMap<string, string | number | boolean> }
   | { readonly kind: 'show-namespaces' }
   | { readonly kind: 'use-namespace'; readonly name: string }
   | {
@@ -199,9 +245,31 @@ export type Statement =
       readonly columns: readonly ColumnDefinition[];
       readonly options: TableOptions;
     }
+  | { readonly kind: 'alter-table'; readonly table: QualifiedName; readonly ifExists: boolean; readonly operation: AlterOperation }
+  /** `query` is the text of a SELECT, which begins at `queryPosition` of the statement. `columns` rename what it gives. */
+  | {
+      readonly kind: 'create-view';
+      readonly table: QualifiedName;
+      readonly orReplace: boolean;
+      readonly ifNotExists: boolean;
+      readonly columns: readonly string[] | undefined;
+      readonly query: string;
+      readonly queryPosition: number;
+    }
+  | { readonly kind: 'drop-view'; readonly table: QualifiedName; readonly ifExists: boolean }
   | { readonly kind: 'drop-table'; readonly table: QualifiedName; readonly ifExists: boolean }
   | { readonly kind: 'show-tables'; readonly namespace: string | undefined }
-  | { readonly kind: 'describe-table'; readonly table: QualifiedName; readonly history: boolean }
+  | { readonly kind: 'show-storages' | 'show-manifest' }
+  /** `extended`: properties of the table instead of its columns. */
+  | { readonly kind: 'describe-table'; readonly table: QualifiedName; readonly history: boolean; readonly extended: boolean }
+  /** `DESCRIBE t` and `SHOW COLUMNS FROM t`: the columns as the planner of the original shows them. */
+  | { readonly kind: 'describe-columns' | 'show-columns'; readonly table: QualifiedName }
+  | { readonly kind: 'show-stats'; readonly table: QualifiedName }
+  | { readonly kind: 'storage-flush-table' | 'storage-compact-table'; readonly table: QualifiedName }
+  | { readonly kind: 'kill-job'; readonly jobId: string }
+  | { readonly kind: 'kill-live-query'; readonly liveId: string }
+  /** `query` is a whole SELECT, or what follows the table: empty or a WHERE clause. */
+  | { readonly kind: 'subscribe-to'; readonly table: QualifiedName | undefined; readonly query: string }
   | {
       readonly kind: 'create-user';
       readonly name: string;
@@ -213,6 +281,15 @@ export type Statement =
       readonly role: string;
       readonly email: string | undefined;
     }
+  | {
+      readonly kind: 'alter-user';
+      readonly name: string;
+      readonly change:
+        | { readonly kind: 'password'; readonly password: string }
+        /** As written, like the role of CREATE USER. */
+        | { readonly kind: 'role'; readonly role: string }
+        | { readonly kind: 'email'; readonly email: string };
+    }
   | { readonly kind: 'drop-user'; readonly name: string; readonly ifExists: boolean }
   | { readonly kind: 'begin' }
   | { readonly kind: 'commit' }
@@ -221,13 +298,11 @@ export type Statement =
   | { readonly kind: 'rollback-to-savepoint'; readonly name: string }
   | { readonly kind: 'release-savepoint'; readonly name: string }
   | { readonly kind: 'execute-as-user'; readonly user: string; readonly inner: string; readonly innerPosition: Position }
-  /** A statement of the dialect that is known but not built yet; `what` names it (`ALTER TABLE`, `CREATE TOPIC` …). */
-  | {
-      readonly kind: 'not-implemented';
-      readonly what: string;
-      /** The table of an ALTER TABLE: who may alter it depends on it. */
-      readonly table?: QualifiedName | undefined;
-    };
+  | { readonly kind: 'explain'; readonly analyze: boolean; readonly inner: string; readonly innerPosition: Position }
+  /** A setting of the original's query engine, which has no meaning here. */
+  | { readonly kind: 'set-option'; readonly name: string }
+  /** A statement of the dialect that is known but not built yet; `what` names it (`CREATE TOPIC` …). */
+  | { readonly kind: 'not-implemented'; readonly what: string };
 
 /** The tag of a {@link Statement}. */
 export type StatementKind = Statement['kind'];

@@ -14,12 +14,23 @@ export interface SqlPiece {
  * be empty. Throws UNTERMINATED_STRING, UNTERMINATED_COMMENT, and SYNTAX_ERROR for characters that no statement may contain.
  */
 export function splitStatements(sql: string): readonly SqlPiece[] {
+  for (const steps = splitStatementsSteps(sql); ; ) {
+    const step = steps.next();
+    if (step.done === true) return step.value;
+  }
+}
+
+/** Tokens that one step of {@link splitStatementsSteps} reads. */
+const STEP_TOKENS = 256;
+
+/** {@link splitStatements} in short steps, for long batches. */
+export function* splitStatementsSteps(sql: string): Generator<undefined, readonly SqlPiece[]> {
   checkText(sql);
   const pieces: SqlPiece[] = [];
   const scanner = new Scanner(sql);
   let start = -1;
   let end = 0;
-  for (;;) {
+  for (let tokens = 1; ; tokens++) {
     const kind = scanner.next();
     const separator = kind === 'symbol' && scanner.end === scanner.start + 1 && sql.charCodeAt(scanner.start) === 59;
     if (kind === 'end' || separator) {
@@ -30,5 +41,6 @@ export function splitStatements(sql: string): readonly SqlPiece[] {
       if (start === -1) start = scanner.start;
       end = scanner.end;
     }
+    if (tokens % STEP_TOKENS === 0) yield;
   }
 }

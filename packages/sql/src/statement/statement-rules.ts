@@ -44,7 +44,7 @@ function queryRules(): StatementRule[] {
     rule('INSERT', { kind: 'insert' }),
     rule('UPDATE', { kind: 'update' }),
     rule('DELETE', { kind: 'delete' }),
-    rule('EXPLAIN', { adminFor: 'EXPLAIN commands' }),
+    rule('EXPLAIN', { kind: 'explain', adminFor: 'EXPLAIN commands' }),
   ];
 }
 
@@ -52,11 +52,11 @@ function namespaceRules(): StatementRule[] {
   const adminFor = 'namespace operations';
   return [
     rule('CREATE NAMESPACE', { kind: 'create-namespace', adminFor }),
-    rule('ALTER NAMESPACE', { adminFor }),
+    rule('ALTER NAMESPACE', { kind: 'alter-namespace', adminFor }),
     rule('DROP NAMESPACE', { kind: 'drop-namespace', adminFor }),
     rule('USE', { kind: 'use-namespace' }),
     rule('SET NAMESPACE', { kind: 'use-namespace' }),
-    rule('SET', { adminFor: 'SET commands' }),
+    rule('SET', { kind: 'set-option', adminFor: 'SET commands' }),
   ];
 }
 
@@ -65,14 +65,15 @@ function tableRules(): StatementRule[] {
   for (const kind of TABLE_KINDS) {
     rules.push(
       rule(`CREATE ${kind}TABLE`, { kind: 'create-table', name: 'CREATE TABLE' }),
-      rule(`ALTER ${kind}TABLE`, { name: 'ALTER TABLE' }),
+      rule(`ALTER ${kind}TABLE`, { kind: 'alter-table', name: 'ALTER TABLE' }),
       rule(`DROP ${kind}TABLE`, { kind: 'drop-table', name: 'DROP TABLE' }),
     );
   }
   for (const view of ['', 'OR REPLACE ', 'TEMP ', 'TEMPORARY ', 'OR REPLACE TEMP ', 'OR REPLACE TEMPORARY ']) {
-    rules.push(rule(`CREATE ${view}VIEW`, { name: 'CREATE VIEW' }));
+    rules.push(rule(`CREATE ${view}VIEW`, { kind: 'create-view', name: 'CREATE VIEW' }));
   }
   rules.push(
+    rule('DROP VIEW', { kind: 'drop-view' }),
     rule('CREATE MATERIALIZED VIEW', { refuse: NO_MATERIALIZED }),
     rule('CREATE OR REPLACE MATERIALIZED VIEW', { refuse: NO_MATERIALIZED }),
   );
@@ -83,20 +84,20 @@ function showRules(): StatementRule[] {
   return [
     rule('SHOW NAMESPACES', { kind: 'show-namespaces' }),
     rule('SHOW TABLES', { kind: 'show-tables' }),
-    rule('SHOW STATS FOR TABLE', { name: 'SHOW STATS' }),
-    rule('SHOW TABLE STATS', { name: 'SHOW STATS' }),
+    rule('SHOW STATS FOR TABLE', { kind: 'show-stats', name: 'SHOW STATS' }),
+    rule('SHOW TABLE STATS', { kind: 'show-stats', name: 'SHOW STATS' }),
     rule('SHOW STATS', { refuse: 'Expected SHOW STATS FOR TABLE statement' }),
-    rule('SHOW STORAGES'),
-    rule('SHOW MANIFEST'),
+    rule('SHOW STORAGES', { kind: 'show-storages' }),
+    rule('SHOW MANIFEST', { kind: 'show-manifest' }),
     rule('SHOW EXPORT'),
     rule('SHOW BACKUP', { adminFor: 'backup operations' }),
     rule('SHOW BACKUPS', { adminFor: 'backup operations', name: 'SHOW BACKUP' }),
-    rule('SHOW COLUMNS', { adminFor: 'SHOW COLUMNS' }),
+    rule('SHOW COLUMNS', { kind: 'show-columns', adminFor: 'SHOW COLUMNS' }),
     rule('SHOW ALL', { adminFor: 'SHOW ALL' }),
     rule('DESCRIBE TABLE *', { kind: 'describe-table', name: 'DESCRIBE TABLE' }),
     rule('DESC TABLE *', { kind: 'describe-table', name: 'DESCRIBE TABLE' }),
-    rule('DESCRIBE *', { adminFor: 'DESCRIBE' }),
-    rule('DESC *', { adminFor: 'DESC', name: 'DESCRIBE' }),
+    rule('DESCRIBE *', { kind: 'describe-columns', adminFor: 'DESCRIBE', name: 'DESCRIBE' }),
+    rule('DESC *', { kind: 'describe-columns', adminFor: 'DESC', name: 'DESCRIBE' }),
   ];
 }
 
@@ -107,9 +108,9 @@ function storageRules(): StatementRule[] {
     rule('ALTER STORAGE', { adminFor }),
     rule('DROP STORAGE', { adminFor }),
     rule('STORAGE CHECK', { adminFor }),
-    rule('STORAGE FLUSH TABLE'),
+    rule('STORAGE FLUSH TABLE', { kind: 'storage-flush-table' }),
     rule('STORAGE FLUSH ALL'),
-    rule('STORAGE COMPACT TABLE'),
+    rule('STORAGE COMPACT TABLE', { kind: 'storage-compact-table' }),
     rule('STORAGE COMPACT ALL'),
     rule('BACKUP DATABASE', { adminFor: 'backup operations' }),
     rule('RESTORE DATABASE', { adminFor: 'restore operations' }),
@@ -132,13 +133,13 @@ function topicRules(): StatementRule[] {
 function sessionRules(): StatementRule[] {
   return [
     rule('CREATE USER *', { kind: 'create-user', adminFor: 'user management', name: 'CREATE USER' }),
-    rule('ALTER USER *', { name: 'ALTER USER' }),
+    rule('ALTER USER *', { kind: 'alter-user', name: 'ALTER USER' }),
     rule('DROP USER *', { kind: 'drop-user', adminFor: 'user management', name: 'DROP USER' }),
     rule('EXECUTE AS USER', { kind: 'execute-as-user' }),
-    rule('SUBSCRIBE TO', { name: 'SUBSCRIBE' }),
+    rule('SUBSCRIBE TO', { kind: 'subscribe-to', name: 'SUBSCRIBE' }),
     rule('SUBSCRIBE SELECT', { name: 'SUBSCRIBE' }),
-    rule('KILL JOB', { adminFor: 'job management' }),
-    rule('KILL LIVE QUERY'),
+    rule('KILL JOB', { kind: 'kill-job', adminFor: 'job management' }),
+    rule('KILL LIVE QUERY', { kind: 'kill-live-query' }),
   ];
 }
 

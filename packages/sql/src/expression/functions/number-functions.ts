@@ -38,11 +38,17 @@ function wholeDecimal(rounding: Rounding): FunctionOverload {
   };
 }
 
-/** `round(decimal, digits)`: the type stays, digits behind become 0. */
+/** A decimal with room for the digit that rounding may add in front: 99.99 to one digit is 100.0. */
+function roomierDecimalType(operands: readonly Typed[]): DataType {
+  const type = typeOfFirst(operands);
+  return type.kind === 'decimal' ? decimalType(type.precision + 1, type.scale) : type;
+}
+
+/** `round(decimal, digits)`: the scale stays, digits behind become 0. */
 function decimalToDigits(rounding: Rounding): FunctionOverload {
   return {
     arguments: ['decimal', 'integer'],
-    result: typeOfFirst,
+    result: rounding === 'truncate' ? typeOfFirst : roomierDecimalType,
     body: {
       make:
         ([type]) =>
@@ -51,7 +57,7 @@ function decimalToDigits(rounding: Rounding): FunctionOverload {
           const kept = Math.max(-38, Math.min(Number(digits), scale));
           const cut = rescale({ unscaled, scale: scale - Math.min(0, kept) }, Math.max(0, kept), rounding) ?? 0n;
           const restored = cut * powerOfTen(scale - kept);
-          return type?.kind === 'decimal' ? decimalInRange(restored, type.precision, scale) : restored;
+          return type?.kind === 'decimal' ? decimalInRange(restored, Math.min(type.precision + 1, 38), scale) : restored;
         },
     },
   };

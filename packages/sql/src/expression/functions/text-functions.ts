@@ -138,9 +138,14 @@ function concatWithSeparator(types: readonly DataType[]): FunctionBody {
 
 function join(cells: readonly Cell[], types: readonly DataType[], separator: string): string {
   const parts: string[] = [];
-  for (const [index, cell] of cells.entries()) if (cell !== null) parts.push(cellToText(cell, types[index] ?? text));
+  for (const [index, cell] of cells.entries()) if (cell !== null) parts.push(outputText(cell, types[index] ?? text));
   bounded(parts.reduce((sum, part) => sum + part.length + separator.length, 0));
   return parts.join(separator);
+}
+
+/** A value as PostgreSQL's `concat` writes it: like CAST to TEXT, but booleans are `t` and `f`. */
+function outputText(cell: NonNullCell, type: DataType): string {
+  return typeof cell === 'boolean' ? cellToText(cell, type).slice(0, 1) : cellToText(cell, type);
 }
 
 function one(result: DataType, run: (value: string) => Cell): FunctionOverload {

@@ -14,7 +14,8 @@ export interface ColumnParts {
   default: DefaultValue | undefined;
 }
 
-const SNOWFLAKE: DefaultValue = { kind: 'function', name: 'SNOWFLAKE_ID' };
+/** The default of columns that number themselves. */
+export const SNOWFLAKE: DefaultValue = { kind: 'function', name: 'SNOWFLAKE_ID' };
 const SERIAL_TYPES: ReadonlySet<string> = new Set(['serial', 'smallserial', 'bigserial']);
 const DEFAULT_FUNCTIONS = ['NOW', 'CURRENT_TIMESTAMP', 'SNOWFLAKE_ID', 'UUID_V7', 'ULID', 'CURRENT_USER'] as const;
 
@@ -47,7 +48,7 @@ function parseColumnConstraint(reader: TokenReader, column: ColumnParts): boolea
     parseIdentity(reader);
     column.default = SNOWFLAKE;
   } else {
-    if (!reader.isSymbol(',') && !reader.isSymbol(')')) refuseConstraint(reader);
+    if (!reader.isSymbol(',') && !reader.isSymbol(')') && !reader.atEnd) refuseConstraint(reader);
     return false;
   }
   return true;
@@ -55,6 +56,7 @@ function parseColumnConstraint(reader: TokenReader, column: ColumnParts): boolea
 
 function refuseConstraint(reader: TokenReader): never {
   if (reader.peek().kind !== 'word') throw reader.unexpected("',' or ')'");
+  if (reader.isWord('first') || reader.isWord('after')) throw reader.refuse('Column position modifiers (FIRST/AFTER) are not supported');
   throw reader.refuse(`Unsupported column option '${reader.peek().value.toUpperCase()}'`);
 }
 
@@ -65,7 +67,7 @@ function parseIdentity(reader: TokenReader): void {
 }
 
 /** A literal or one of the functions; parentheses around it are allowed. */
-function parseDefault(reader: TokenReader): DefaultValue {
+export function parseDefault(reader: TokenReader): DefaultValue {
   if (reader.acceptSymbol('(')) {
     const inner = parseDefault(reader);
     reader.expectSymbol(')');
@@ -98,13 +100,15 @@ function parseNumberDefault(reader: TokenReader): DefaultValue {
   return { kind: 'literal', literal: literal.kind, text: negative && literal.text !== '0' ? `-${literal.text}` : literal.text };
 }
 
-interface ColumnType {
+/** A type as it is written. */
+export interface ColumnType {
   readonly type: DataType;
   /** Its first word, lower case. */
   readonly typeName: string;
 }
 
-function parseColumnType(reader: TokenReader): ColumnType {
+/** The type of a column, with its parameters. */
+export function parseColumnType(reader: TokenReader): ColumnType {
   const position = reader.position;
   const typeName = reader.name('a data type');
   let name = typeName;

@@ -1,7 +1,8 @@
+import { plainType } from '@kalamdb/protocol';
 import type { ColumnDefinition, Statement, TableKind } from '../../statement/ast.ts';
-import { type ColumnParts, parseColumn } from './column-definition.ts';
+import { type ColumnParts, parseColumn, SNOWFLAKE } from './column-definition.ts';
 import { resolveOptions } from './resolve-options.ts';
-import { parseTableOptions } from './table-options.ts';
+import { parseTableOptions, type WrittenOptions } from './table-options.ts';
 import type { TokenReader } from './token-reader.ts';
 
 const UNIQUE_REFUSED = 'UNIQUE constraints are not supported until unique indexes exist; only the PRIMARY KEY is unique';
@@ -20,7 +21,31 @@ export function parseCreateTable(reader: TokenReader): Statement {
   const written = parseTableOptions(reader);
   reader.expectEnd();
   const { tableKind, options } = resolveOptions(reader, keyword satisfies TableKind | undefined, written);
-  return { kind: 'create-table', table, ifNotExists, tableKind, columns, options };
+  const isKeyed = tableKind === 'stream' || columns.some(({ primaryKey }) => primaryKey);
+  return {
+    kind: 'create-table',
+    table,
+    ifNotExists,
+    tableKind,
+    columns: !isKeyed && usesOlderSyntax(written) ? withSnowflakeKey(columns) : columns,
+    options,
+  };
+}
+
+/** Whether a table is made in the words of the 2025-10 syntax, in which it need not name a key (sql-dialect A2). */
+function usesOlderSyntax({ location, flush, options }: WrittenOptions): boolean {
+  return location !== undefined || flush !== undefined || options.has('DELETED_RETENTION');
+}
+
+/** The only column that numbers itself becomes the key; without one there is a column `id` more, unless one is called that. */
+function withSnowflakeKey(columns: readonly ColumnDefinition[]): readonly ColumnDefinition[] {
+  const numbered = columns.filter(({ default: value }) => value?.kind === 'function' && value.name === 'SNOWFLAKE_ID');
+  const [only, second] = numbered;
+  if (only !== undefined && second === undefined) {
+    return columns.map((column) => (column === only ? { ...column, primaryKey: true, nullable: false } : column));
+  }
+  if (columns.some(({ name }) => name === 'id')) return columns;
+  return [...columns, { name: 'id', type: plainType('bigint'), nullable: false, primaryKey: true, default: SNOWFLAKE, position: 0 }];
 }
 
 function parseColumns(reader: TokenReader): readonly ColumnDefinition[] {

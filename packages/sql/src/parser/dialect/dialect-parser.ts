@@ -1,11 +1,29 @@
 import { type ErrorPosition, kalamError } from '@kalamdb/protocol';
 import { checkText, errorPosition } from '../../lexer/position.ts';
-import type { QualifiedName, Statement } from '../../statement/ast.ts';
+import type { Statement } from '../../statement/ast.ts';
 import type { ClassifiedStatement } from '../../statement/classify.ts';
+import { parseAlterTable } from './alter-table.ts';
 import { parseCreateTable } from './create-table.ts';
 import { parseExecuteAs } from './execute-as.ts';
-import { parseCreateNamespace, parseDropNamespace, parseShowNamespaces, parseUseNamespace } from './namespace-statements.ts';
-import { parseDescribeTable, parseDropTable, parseShowTables } from './table-statements.ts';
+import { parseExplain, parseSetOption } from './explain.ts';
+import { parseKillJob, parseKillLiveQuery, parseSubscribeTo } from './live-statements.ts';
+import {
+  parseAlterNamespace,
+  parseCreateNamespace,
+  parseDropNamespace,
+  parseShowNamespaces,
+  parseUseNamespace,
+} from './namespace-statements.ts';
+import { parseStorageTable } from './storage-statements.ts';
+import {
+  parseDescribeColumns,
+  parseDescribeTable,
+  parseDropTable,
+  parseShowAll,
+  parseShowColumns,
+  parseShowStats,
+  parseShowTables,
+} from './table-statements.ts';
 import { TokenReader } from './token-reader.ts';
 import {
   parseBegin,
@@ -15,17 +33,35 @@ import {
   parseRollbackToSavepoint,
   parseSavepoint,
 } from './transaction-statements.ts';
-import { parseCreateUser, parseDropUser } from './user-statements.ts';
+import { parseAlterUser, parseCreateUser, parseDropUser } from './user-statements.ts';
+import { parseCreateView, parseDropView } from './view-statements.ts';
 
 const SIMPLE_PARSERS: ReadonlyMap<string, (reader: TokenReader) => Statement> = new Map([
   ['create-namespace', parseCreateNamespace],
+  ['alter-namespace', parseAlterNamespace],
   ['drop-namespace', parseDropNamespace],
   ['show-namespaces', parseShowNamespaces],
   ['use-namespace', parseUseNamespace],
+  ['alter-table', parseAlterTable],
   ['drop-table', parseDropTable],
+  ['create-view', parseCreateView],
+  ['drop-view', parseDropView],
   ['show-tables', parseShowTables],
+  ['show-storages', parseShowAll],
+  ['show-manifest', parseShowAll],
+  ['show-columns', parseShowColumns],
+  ['show-stats', parseShowStats],
+  ['storage-flush-table', parseStorageTable],
+  ['storage-compact-table', parseStorageTable],
   ['describe-table', parseDescribeTable],
+  ['describe-columns', parseDescribeColumns],
+  ['explain', parseExplain],
+  ['set-option', parseSetOption],
+  ['kill-job', parseKillJob],
+  ['kill-live-query', parseKillLiveQuery],
+  ['subscribe-to', parseSubscribeTo],
   ['create-user', parseCreateUser],
+  ['alter-user', parseAlterUser],
   ['drop-user', parseDropUser],
   ['begin', parseBegin],
   ['commit', parseCommit],
@@ -48,14 +84,5 @@ export function parseDialect(text: string, statement: ClassifiedStatement): Stat
     return parseCreateTable(new TokenReader(text, (reason, position) => kalamError('INVALID_CREATE_TABLE', { reason }, at(position))));
   }
   if (statement.kind === 'execute-as-user') return parseExecuteAs(text);
-  return { kind: 'not-implemented', what: statement.name, table: statement.name === 'ALTER TABLE' ? alteredTable(text) : undefined };
-}
-
-/** The table that an ALTER TABLE names; the rest is not looked at. */
-function alteredTable(text: string): QualifiedName {
-  const reader = new TokenReader(text);
-  reader.expectWords('alter');
-  reader.acceptOneOf(['user', 'shared', 'stream']);
-  reader.expectWords('table');
-  return reader.qualifiedName();
+  return { kind: 'not-implemented', what: statement.name };
 }

@@ -36,3 +36,32 @@ export function parseUseNamespace(reader: TokenReader): Statement {
   reader.expectEnd();
   return { kind: 'use-namespace', name };
 }
+
+/** `ALTER NAMESPACE n SET OPTIONS (k = v, …)` */
+export function parseAlterNamespace(reader: TokenReader): Statement {
+  reader.expectWords('alter namespace');
+  const name = reader.name('a namespace name');
+  if (!reader.acceptWords('set options')) throw reader.refuse('Expected SET OPTIONS clause');
+  reader.expectSymbol('(');
+  const options = new Map<string, string | number | boolean>();
+  do {
+    const key = reader.nameOrString('an option');
+    reader.expectSymbol('=');
+    options.set(key, optionValue(reader));
+  } while (reader.acceptSymbol(','));
+  reader.expectSymbol(')');
+  reader.expectEnd();
+  return { kind: 'alter-namespace', name, options };
+}
+
+function optionValue(reader: TokenReader): string | number | boolean {
+  if (reader.peek().kind === 'string') return reader.string('a value');
+  const word = reader.acceptOneOf(['true', 'false']);
+  if (word !== undefined) return word === 'true';
+  const sign = reader.acceptSymbol('-') ? -1 : 1;
+  const token = reader.peek();
+  const value = token.kind === 'number' ? Number(token.value) : Number.NaN;
+  if (!Number.isFinite(value)) throw reader.unexpected('a text, a number, TRUE or FALSE');
+  reader.next();
+  return sign * value;
+}

@@ -2,7 +2,8 @@ import type { FuncCall, Node, SQLValueFunctionOp } from 'libpg-query';
 import type { Expression } from '../../statement/ast.ts';
 import { type Converter, nameText, unsupportedExpression } from './converter.ts';
 
-const VALUE_FUNCTIONS: Readonly<Record<SQLValueFunctionOp, string>> = {
+/** What the keywords that stand for values are called as functions. */
+export const VALUE_FUNCTIONS: Readonly<Record<SQLValueFunctionOp, string>> = {
   SVFOP_CURRENT_DATE: 'current_date',
   SVFOP_CURRENT_TIME: 'current_time',
   SVFOP_CURRENT_TIME_N: 'current_time',

@@ -317,6 +317,40 @@ describe('writes', () => {
     });
   });
 
+  test('ON CONFLICT and RETURNING', () => {
+    const upsert =
+      'INSERT INTO t AS U VALUES (1) ON CONFLICT (A) DO UPDATE SET b = excluded.b, (c, d) = (1, DEFAULT) WHERE u.b < 2 RETURNING *, u.a AS x';
+    expect(parseStatement(upsert)).toMatchObject({
+      alias: 'u',
+      onConflict: {
+        target: [{ name: 'a' }],
+        action: {
+          kind: 'update',
+          assignments: [
+            { column: 'b', value: { kind: 'column', qualifier: ['excluded'], name: 'b' } },
+            { column: 'c', value: { text: '1' } },
+            { column: 'd', value: 'default' },
+          ],
+          where: { operator: '<' },
+        },
+      },
+      returning: [{ kind: 'star' }, { kind: 'expression', expression: { qualifier: ['u'], name: 'a' }, alias: 'x' }],
+      unsupported: undefined,
+    });
+    expect(parseStatement('INSERT INTO t VALUES (1) ON CONFLICT DO NOTHING')).toMatchObject({
+      onConflict: { target: undefined, action: { kind: 'nothing' } },
+      returning: undefined,
+    });
+    expect(parseStatement('UPDATE t AS u SET a = 1 RETURNING u.*, u.a')).toMatchObject({
+      alias: 'u',
+      returning: [
+        { kind: 'star', qualifier: 'u' },
+        { kind: 'expression', expression: { kind: 'column', qualifier: [], name: 'a' } },
+      ],
+    });
+    expect(parseStatement('DELETE FROM t WHERE a RETURNING 1')).toMatchObject({ returning: [{ expression: { text: '1' } }] });
+  });
+
   test('DELETE', () => {
     expect(parseStatement('DELETE FROM t WHERE a')).toMatchObject({
       kind: 'delete',
@@ -327,16 +361,17 @@ describe('writes', () => {
   });
 
   test.each([
-    ['INSERT INTO t VALUES (1) RETURNING a', 'RETURNING'],
-    ['INSERT INTO t VALUES (1) ON CONFLICT DO NOTHING', 'ON CONFLICT'],
+    ['INSERT INTO t VALUES (1) RETURNING WITH (OLD AS o) a', 'RETURNING WITH'],
+    ['INSERT INTO t VALUES (1) ON CONFLICT ON CONSTRAINT k DO NOTHING', 'ON CONFLICT ON CONSTRAINT'],
+    ['INSERT INTO t VALUES (1) ON CONFLICT (a) WHERE b DO NOTHING', 'WHERE in the target of ON CONFLICT'],
+    ['INSERT INTO t VALUES (1) ON CONFLICT (a COLLATE "C") DO NOTHING', 'expressions in the target of ON CONFLICT'],
+    ['INSERT INTO t VALUES (1) ON CONFLICT (a) DO UPDATE SET a[1] = 2', 'assignments to a part of a column'],
     ['INSERT INTO t OVERRIDING SYSTEM VALUE VALUES (1)', 'OVERRIDING'],
     ['WITH x AS (SELECT 1) INSERT INTO t VALUES (1)', 'WITH'],
     ['INSERT INTO t (a.b) VALUES (1)', 'assignments to a part of a column'],
     ['UPDATE t SET a = 1 FROM u', 'UPDATE … FROM'],
     ['UPDATE t SET a[1] = 1', 'assignments to a part of a column'],
-    ['UPDATE t SET a = 1 RETURNING a', 'RETURNING'],
     ['DELETE FROM t USING u', 'DELETE … USING'],
-    ['DELETE FROM t WHERE true RETURNING *', 'RETURNING'],
   ])('%s names what is missing', (text, what) => {
     const statement: Statement = parseStatement(text);
     expect('unsupported' in statement ? statement.unsupported?.what : undefined).toBe(what);

@@ -1,5 +1,5 @@
 import { kalamError } from '@kalamdb/protocol';
-import { hasSqlDetails, loadModule, type Node, type ParseResult, parseSync } from 'libpg-query';
+import { hasSqlDetails, loadModule, type Node, type ParseResult, parseSync, type SelectStmt } from 'libpg-query';
 import { errorPosition, syntaxError } from '../../lexer/position.ts';
 import type { Statement } from '../../statement/ast.ts';
 import { createConverter } from './expressions.ts';
@@ -25,6 +25,15 @@ export function parsePostgres(text: string): Statement {
   if (second !== undefined) throw syntaxError(text, source.position(second.stmt_location), 'one statement is expected, found several');
   const statement = convertStatement(source, first.stmt);
   if (statement !== undefined) return statement;
+  throw kalamError('UNSUPPORTED_STATEMENT', { statement: text.trim().slice(0, 500) }, { position: errorPosition(text, 0) });
+}
+
+/** The tree of a text that is one SELECT. Throws SYNTAX_ERROR, and UNSUPPORTED_STATEMENT for any other statement. */
+export function parseSelect(text: string, source: SourceText): SelectStmt {
+  const [first, second] = parseTree(text, source).stmts ?? [];
+  if (first?.stmt === undefined) throw kalamError('EMPTY_SQL');
+  if (second !== undefined) throw syntaxError(text, source.position(second.stmt_location), 'one statement is expected, found several');
+  if ('SelectStmt' in first.stmt) return first.stmt.SelectStmt;
   throw kalamError('UNSUPPORTED_STATEMENT', { statement: text.trim().slice(0, 500) }, { position: errorPosition(text, 0) });
 }
 

@@ -31,7 +31,8 @@ export function optional(converter: Converter, node: Node | undefined): Expressi
   return node === undefined ? undefined : converter.expression(node);
 }
 
-function convertItem(converter: Converter, target: ResTarget): SelectItem {
+/** One entry of a select list or of RETURNING. */
+export function convertItem(converter: Converter, target: ResTarget): SelectItem {
   const { source } = converter;
   const value = target.val;
   if (value !== undefined && 'ColumnRef' in value) {

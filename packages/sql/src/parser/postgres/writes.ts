@@ -1,50 +1,58 @@
-import type { DeleteStmt, InsertStmt, Node, ResTarget, UpdateStmt } from 'libpg-query';
-import type { Expression, Statement } from '../../statement/ast.ts';
+import type { DeleteStmt, InsertStmt, Node, OnConflictClause, ResTarget, ReturningClause, UpdateStmt } from 'libpg-query';
+import type { Assignment, Expression, OnConflict, SelectItem, Statement } from '../../statement/ast.ts';
 import { type Converter, type Unsupported, unsupportedExpression } from './converter.ts';
-import { convertQuery, optional } from './queries.ts';
-import { firstPosition, missingInTable, tableName } from './tables.ts';
+import { convertItem, convertQuery, optional } from './queries.ts';
+import { firstPosition, missingInTable, tableAlias, tableName } from './tables.ts';
 
 /** What an INSERT, UPDATE or DELETE may carry that is not built. */
 interface WriteClauses {
   readonly withClause?: unknown;
-  readonly onConflictClause?: unknown;
-  readonly returningClause?: unknown;
   readonly fromClause?: unknown;
   readonly usingClause?: unknown;
+  readonly returningClause?: ReturningClause;
 }
 
 const CLAUSES: readonly (readonly [keyof WriteClauses, string])[] = [
   ['withClause', 'WITH'],
   ['fromClause', 'UPDATE … FROM'],
   ['usingClause', 'DELETE … USING'],
-  ['onConflictClause', 'ON CONFLICT'],
-  ['returningClause', 'RETURNING'],
 ];
 
 function missingInWrite(converter: Converter, statement: WriteClauses): Unsupported | undefined {
+  const { source } = converter;
   for (const [clause, what] of CLAUSES) {
     const content = statement[clause];
-    if (content !== undefined) return { what, position: firstPosition(converter.source, content) };
+    if (content !== undefined) return { what, position: firstPosition(source, content) };
   }
-  return undefined;
+  const options = statement.returningClause?.options;
+  return options === undefined ? undefined : { what: 'RETURNING WITH', position: firstPosition(source, options) };
 }
 
 /** An INSERT; what is not built is named in `unsupported`. */
 export function convertInsert(converter: Converter, insert: InsertStmt): Statement {
   const { source } = converter;
-  const columns = insert.cols?.flatMap((node) => ('ResTarget' in node ? [node.ResTarget] : []));
+  const columns = insert.cols === undefined ? undefined : targetsOf(insert.cols);
   const override = insert.override !== undefined && insert.override !== 'OVERRIDING_NOT_SET';
+  const conflict = insert.onConflictClause;
   return {
     kind: 'insert',
     table: tableName(source, insert.relation),
+    alias: tableAlias(source, insert.relation),
     columns: columns?.map((column) => ({ name: source.name(column.name ?? ''), position: source.position(column.location) })),
     source: insertSource(converter, insert.selectStmt),
+    onConflict: conflict === undefined ? undefined : convertConflict(converter, conflict),
+    returning: convertReturning(converter, insert.returningClause),
     unsupported:
       missingInTable(source, insert.relation) ??
       missingTarget(converter, columns ?? []) ??
       (override ? { what: 'OVERRIDING', position: source.position(insert.relation?.location) } : undefined) ??
-      missingInWrite(converter, insert),
+      missingInWrite(converter, insert) ??
+      (conflict === undefined ? undefined : missingInConflict(converter, conflict)),
   };
+}
+
+function targetsOf(nodes: readonly Node[] | undefined): readonly ResTarget[] {
+  return (nodes ?? []).flatMap((node) => ('ResTarget' in node ? [node.ResTarget] : []));
 }
 
 function insertSource(converter: Converter, node: Node | undefined): Extract<Statement, { kind: 'insert' }>['source'] {
@@ -58,6 +66,43 @@ function insertSource(converter: Converter, node: Node | undefined): Extract<Sta
   if (select.valuesLists === undefined || !plain) return { kind: 'select', query: convertQuery(converter, select) };
   const rows = select.valuesLists.flatMap((list) => ('List' in list ? [list.List.items ?? []] : []));
   return { kind: 'values', rows: rows.map((row) => row.map((value) => valueOrDefault(converter, value))) };
+}
+
+function convertConflict(converter: Converter, clause: OnConflictClause): OnConflict {
+  const { source } = converter;
+  const elements = clause.infer?.indexElems?.flatMap((node) => ('IndexElem' in node ? [node.IndexElem] : []));
+  const position = source.position(clause.location);
+  return {
+    target: elements?.map(({ name }) => ({ name: source.name(name ?? ''), position: source.position(clause.infer?.location) })),
+    action:
+      clause.action === 'ONCONFLICT_UPDATE'
+        ? {
+            kind: 'update',
+            assignments: convertAssignments(converter, targetsOf(clause.targetList)),
+            where: optional(converter, clause.whereClause),
+          }
+        : { kind: 'nothing' },
+    position,
+  };
+}
+
+/** What about an ON CONFLICT names something else than columns. */
+function missingInConflict(converter: Converter, { infer, targetList, location }: OnConflictClause): Unsupported | undefined {
+  const position = converter.source.position(infer?.location ?? location);
+  if (infer?.conname !== undefined) return { what: 'ON CONFLICT ON CONSTRAINT', position };
+  if (infer?.whereClause !== undefined) return { what: 'WHERE in the target of ON CONFLICT', position };
+  const isColumn = (node: Node): boolean =>
+    'IndexElem' in node &&
+    node.IndexElem.name !== undefined &&
+    node.IndexElem.collation === undefined &&
+    node.IndexElem.opclass === undefined;
+  if (infer?.indexElems?.every(isColumn) === false) return { what: 'expressions in the target of ON CONFLICT', position };
+  return missingTarget(converter, targetsOf(targetList));
+}
+
+/** The list behind RETURNING. */
+function convertReturning(converter: Converter, clause: ReturningClause | undefined): readonly SelectItem[] | undefined {
+  return clause === undefined ? undefined : targetsOf(clause.exprs).map((target) => convertItem(converter, target));
 }
 
 function valueOrDefault(converter: Converter, node: Node): Expression | 'default' {
@@ -74,17 +119,24 @@ function missingTarget(converter: Converter, targets: readonly ResTarget[]): Uns
 /** An UPDATE; columns qualified with the table's alias come without qualifier. */
 export function convertUpdate(converter: Converter, update: UpdateStmt): Statement {
   const { source } = converter;
-  const targets = (update.targetList ?? []).flatMap((node) => ('ResTarget' in node ? [node.ResTarget] : []));
+  const targets = targetsOf(update.targetList);
   return {
     kind: 'update',
     table: tableName(source, update.relation),
-    assignments: targets.map((target) => {
-      const position = source.position(target.location);
-      return { column: source.name(target.name ?? ''), value: assignedValue(converter, target.val, position), position };
-    }),
+    alias: tableAlias(source, update.relation),
+    assignments: convertAssignments(converter, targets),
     where: optional(converter, update.whereClause),
+    returning: convertReturning(converter, update.returningClause),
     unsupported: missingInTable(source, update.relation) ?? missingTarget(converter, targets) ?? missingInWrite(converter, update),
   };
+}
+
+function convertAssignments(converter: Converter, targets: readonly ResTarget[]): readonly Assignment[] {
+  const { source } = converter;
+  return targets.map((target) => {
+    const position = source.position(target.location);
+    return { column: source.name(target.name ?? ''), value: assignedValue(converter, target.val, position), position };
+  });
 }
 
 /** `(a, b) = (1, 2)` comes as one row that every target refers to. */
@@ -102,7 +154,9 @@ export function convertDelete(converter: Converter, statement: DeleteStmt): Stat
   return {
     kind: 'delete',
     table: tableName(converter.source, statement.relation),
+    alias: tableAlias(converter.source, statement.relation),
     where: optional(converter, statement.whereClause),
+    returning: convertReturning(converter, statement.returningClause),
     unsupported: missingInTable(converter.source, statement.relation) ?? missingInWrite(converter, statement),
   };
 }

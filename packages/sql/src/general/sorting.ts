@@ -1,0 +1,18 @@
+import type { Node } from 'libpg-query';
+import type { Place } from './scope.ts';
+
+/** What a sort key becomes with its direction; NULLs are last when ascending, first when descending, as PostgreSQL has it. */
+export function sortedText(key: string, item: Node, place: Place): string {
+  if (!('SortBy' in item)) return place.unit.missing('this ORDER BY', undefined);
+  const { sortby_dir, sortby_nulls, location } = item.SortBy;
+  if (sortby_dir === 'SORTBY_USING') return place.unit.missing('ORDER BY USING', location);
+  const descending = sortby_dir === 'SORTBY_DESC';
+  const first = sortby_nulls === 'SORTBY_NULLS_FIRST' || (descending && sortby_nulls !== 'SORTBY_NULLS_LAST');
+  return `${key} ${descending ? 'DESC' : 'ASC'} NULLS ${first ? 'FIRST' : 'LAST'}`;
+}
+
+/** An entry of ORDER BY in which numbers and aliases mean nothing: of a window or an aggregate. */
+export function writeSorted(item: Node, place: Place): string {
+  if (!('SortBy' in item) || item.SortBy.node === undefined) return place.unit.missing('this ORDER BY', undefined);
+  return sortedText(place.writer.expression(item.SortBy.node, place).text, item, place);
+}

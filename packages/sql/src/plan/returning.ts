@@ -1,0 +1,42 @@
+import { kalamError } from '@kalamdb/protocol';
+import { someNode, type Typed } from '../expression/typed.ts';
+import type { SelectItem, SelectQuery } from '../statement/ast.ts';
+import type { Returning } from './plans.ts';
+import type { BindRequest } from './scope.ts';
+import { bindSelectOf } from './select.ts';
+import type { TableInfo } from './table-info.ts';
+
+/** Binds the list behind RETURNING: what a SELECT of it from the written rows would give. Throws AGGREGATE_MISUSE and what the list throws. */
+export function bindReturning(
+  items: readonly SelectItem[] | undefined,
+  from: { readonly table: TableInfo; readonly alias: string | undefined },
+  request: BindRequest,
+): Returning | undefined {
+  if (items === undefined) return undefined;
+  const select = bindSelectOf({ ...NO_CLAUSES, items }, from, request);
+  if (select.grouping !== undefined) {
+    throw kalamError('AGGREGATE_MISUSE', { reason: 'aggregate functions are not allowed in RETURNING' });
+  }
+  const { projection } = select;
+  return {
+    select,
+    seqColumns: projection.flatMap((node, index) => (isSeq(node) ? [index] : [])),
+    computesWithSeq: projection.some((node) => !isSeq(node) && someNode(node, isSeq)),
+  };
+}
+
+const NO_CLAUSES: Omit<SelectQuery, 'items'> = {
+  distinct: false,
+  from: undefined,
+  where: undefined,
+  groupBy: [],
+  having: undefined,
+  orderBy: [],
+  limit: undefined,
+  offset: undefined,
+  unsupported: undefined,
+};
+
+function isSeq(node: Typed): boolean {
+  return node.kind === 'column' && node.column.system === '_seq';
+}
