@@ -50,6 +50,8 @@ export interface ResultColumn {
   readonly type: DataType;
   /** The type that clients are told when it is not that of the cells. */
   readonly shownAs?: DataType;
+  /** The cells are JSON that stands in an answer as it is, not as a text. */
+  readonly isRawJson?: true;
   /** Out of `pk`, `nn`, `uq`, in that order; empty when none. */
   readonly flags: readonly ('pk' | 'nn' | 'uq')[];
 }

@@ -1,10 +1,14 @@
+import { createHash } from 'node:crypto';
 import { type Clock, kalamError } from '@kalamdb/protocol';
 import { newUser, ROOT_USER } from '../catalog/bootstrap.ts';
 import type { Catalog } from '../catalog/catalog.ts';
 import type { SystemWriter } from '../catalog/system-tables/repository.ts';
 import { type AuthType, type UserRecord, userRepository } from '../catalog/system-tables/users.ts';
 import type { Role } from '../contract.ts';
-import { checkPassword, type PasswordHasher } from './password.ts';
+import type { AuditTrail } from './audit-trail.ts';
+import { isAdmin } from './grant.ts';
+import type { PasswordHasher } from './password.ts';
+import { checkPassword, DEFAULT_PASSWORD_RULES, type PasswordRules } from './password-rules.ts';
 import { userNameProblem } from './user-name.ts';
 
 /** Failed logins in a row that lock an account. */
@@ -14,6 +18,7 @@ export const LOCK_MINUTES = 15;
 /** `last_login_at` is written at most once in this time. */
 const LAST_LOGIN_SAMPLE_MILLIS = 1000;
 const MICROS_PER_MINUTE = 60_000_000n;
+const FINGERPRINT_CHARACTERS = 16;
 
 /** One stored user, without secrets. */
 export interface Account {
@@ -35,22 +40,24 @@ export interface SetupRequest {
   readonly email: string | undefined;
 }
 
-/** A user to be made. Without a password nobody can log in as it. */
-export interface NewAccount {
-  readonly userId: string;
-  readonly role: Role;
-  readonly authType: AuthType;
-  readonly password: string | undefined;
-  /** JSON object text. */
-  readonly authData: string | undefined;
-  readonly email: string | undefined;
+/** Where an attempt to log in came from. */
+export interface LoginOrigin {
+  /** For the audit log. */
+  readonly address?: string | undefined;
+  /** Not from this machine. */
+  readonly remote?: boolean | undefined;
 }
 
 /** What accounts are made of. */
-interface AccountSources {
+export interface AccountSources {
   readonly catalog: Catalog;
   readonly hasher: PasswordHasher;
   readonly clock: Clock;
+  readonly audit: AuditTrail;
+  /** For passwords that people choose for themselves. */
+  readonly rules?: PasswordRules | undefined;
+  /** Told of what went wrong where no caller waits. */
+  readonly warn: (text: string, detail: object) => void;
   /** Runs a turn of the sequencer; resolves when it is durable and the catalog has seen it. */
   commit<T>(turn: (writer: SystemWriter) => T): Promise<T>;
 }
@@ -58,15 +65,28 @@ interface AccountSources {
 /** The stored users: who exists, who may come in. Every change reads the row again inside its turn, so none is lost. */
 export class Accounts {
   readonly #sources: AccountSources;
+  readonly #rules: PasswordRules;
+  /** Failed logins whose count is not durable yet, by user. */
+  readonly #failing = new Map<string, number>();
 
   constructor(sources: AccountSources) {
     this.#sources = sources;
+    this.#rules = sources.rules ?? DEFAULT_PASSWORD_RULES;
   }
 
   /** A user, dropped ones included. */
   find(userId: string): Account | undefined {
     const record = this.#sources.catalog.user(userId);
     return record === undefined ? undefined : accountOf(record);
+  }
+
+  /**
+   * Names the password a user has now, without telling anything about it: any change of the password changes it too. Refresh
+   * tokens carry it and so end with the password they were made under.
+   */
+  passwordFingerprint(userId: string): string {
+    const stored = this.#sources.catalog.user(userId)?.passwordHash ?? '';
+    return createHash('sha256').update(stored).digest('hex').slice(0, FINGERPRINT_CHARACTERS);
   }
 
   /** Whether root has no password yet. */
@@ -78,15 +98,15 @@ export class Accounts {
    * Gives root its password and makes the first dba, in one commit. Throws ALREADY_CONFIGURED, WEAK_PASSWORD, INVALID_USER,
    * SETUP_USER_EXISTS.
    */
-  async setup(request: SetupRequest): Promise<Account> {
+  async setup(request: SetupRequest, { address }: LoginOrigin = {}): Promise<Account> {
     if (!this.needsSetup()) throw kalamError('ALREADY_CONFIGURED');
-    checkPassword('DBA user password', request.password);
-    checkPassword('Root password', request.rootPassword);
+    checkPassword('DBA user password', request.password, this.#rules);
+    checkPassword('Root password', request.rootPassword, this.#rules);
     if (userNameProblem(request.user) !== undefined) throw kalamError('INVALID_USER', { reason: 'Invalid user value' });
     if (request.user === ROOT_USER) {
       throw kalamError('INVALID_USER', { reason: `Cannot create a DBA user with user '${ROOT_USER}'. Choose a different user.` });
     }
-    const { hasher, commit } = this.#sources;
+    const { audit, hasher, commit } = this.#sources;
     const [passwordHash, rootHash] = await Promise.all([hasher.hash(request.password), hasher.hash(request.rootPassword)]);
     return commit((writer) => {
       const root = userRepository.latest(writer, ROOT_USER);
@@ -96,50 +116,69 @@ export class Accounts {
       const { user, email } = request;
       const made = newUser({ userId: user, role: 'dba', authType: 'Password', passwordHash, email, authData: undefined }, writer.nowMicros);
       userRepository.put(writer, made);
+      audit.append(writer, { actor: ROOT_USER, action: 'SERVER_SETUP', target: `user:${user}`, details: 'Role: Dba', address });
       return accountOf(made);
     });
   }
 
   /**
    * Checks a password. Throws LOGIN_REFUSED (whatever the reason, after the same work), ACCOUNT_LOCKED after too many
-   * failures, SETUP_REQUIRED for root without password, TOO_MANY_LOGINS.
+   * failures, SETUP_REQUIRED for root without password, LOCAL_ONLY for a system user without password from elsewhere,
+   * TOO_MANY_LOGINS.
    */
-  async login(user: string, password: string): Promise<Account> {
+  async login(user: string, password: string, origin: LoginOrigin = {}): Promise<Account> {
     const record = this.#sources.catalog.user(user);
     if (user === ROOT_USER && record?.passwordHash === '' && password === '') throw kalamError('SETUP_REQUIRED');
     const active = record?.deletedAtMicros === undefined ? record : undefined;
+    if (active?.role === 'system' && active.passwordHash === '' && active.authType !== 'OAuth' && origin.remote === true) {
+      throw kalamError('LOCAL_ONLY', { reason: 'Access denied' });
+    }
+    return this.#loggedIn(await this.#verified(active, password, origin), origin);
+  }
+
+  /**
+   * Gives a user another password that the user has chosen. A wrong current password counts as a failed login. Throws
+   * WEAK_PASSWORD, PASSWORD_NOT_USED, LOGIN_REFUSED, ACCOUNT_LOCKED, TOO_MANY_LOGINS.
+   */
+  async changePassword(
+    userId: string,
+    passwords: { readonly current: string; readonly next: string },
+    origin: LoginOrigin,
+  ): Promise<Account> {
+    const { audit, catalog, hasher, commit } = this.#sources;
+    checkPassword('New password', passwords.next, this.#rules);
+    const record = catalog.user(userId);
+    if (record !== undefined && passwordOf(record) === undefined) throw kalamError('PASSWORD_NOT_USED');
+    const active = record?.deletedAtMicros === undefined ? record : undefined;
+    const seen = await this.#verified(active, passwords.current, origin);
+    const passwordHash = await hasher.hash(passwords.next);
+    return commit((writer) => {
+      const entered = this.#entering(writer, seen);
+      const changed = { ...entered, passwordHash, updatedAtMicros: writer.nowMicros };
+      userRepository.put(writer, changed);
+      const { address } = origin;
+      audit.append(writer, { actor: userId, action: 'ALTER_USER', target: `user:${userId}`, details: 'SetPassword([REDACTED])', address });
+      return accountOf(changed);
+    });
+  }
+
+  /** Notes that a provider has vouched for a user: `last_login_at`, and the audit row of an admin. Nobody need wait for it. */
+  async loggedInByProvider(userId: string, origin: LoginOrigin): Promise<void> {
+    const record = this.#sources.catalog.user(userId);
+    if (record !== undefined && record.deletedAtMicros === undefined) await this.#loggedIn(record, origin);
+  }
+
+  /** The user whose password this is, after the same work whoever was named. */
+  async #verified(active: UserRecord | undefined, password: string, origin: LoginOrigin): Promise<UserRecord> {
     if (active !== undefined) this.#checkLock(active);
-    const stored = active?.authType === 'OAuth' || active?.passwordHash === '' ? undefined : active?.passwordHash;
+    const stored = active === undefined ? undefined : passwordOf(active);
     const matches = await this.#sources.hasher.verify(password, stored);
-    if (active === undefined || stored === undefined) throw kalamError('LOGIN_REFUSED');
-    if (matches) return this.#loggedIn(active);
-    await this.#noteFailure(user);
+    if (matches && active !== undefined) return active;
+    // What was typed as the name of nobody may well be a password: it is not written down.
+    const target = active === undefined ? 'user:(unknown)' : `user:${active.userId}`;
+    this.#sources.audit.note({ actor: 'anonymous', action: 'LOGIN_FAILED', target, address: origin.address });
+    if (stored !== undefined && active !== undefined) this.#noteFailure(active.userId, origin);
     throw kalamError('LOGIN_REFUSED');
-  }
-
-  /** Makes a user. Throws INVALID_NAME, USER_EXISTS (dropped users keep their names), INVALID_OPERATION for an empty password. */
-  async createUser(account: NewAccount): Promise<void> {
-    const { userId, password } = account;
-    const problem = userNameProblem(userId);
-    if (problem !== undefined) throw kalamError('INVALID_NAME', { what: 'user', name: userId, reason: problem });
-    if (password === '') throw kalamError('INVALID_OPERATION', { reason: 'Password cannot be empty' });
-    if (this.#sources.catalog.user(userId) !== undefined) throw kalamError('USER_EXISTS', { user: userId });
-    const passwordHash = password === undefined ? '' : await this.#sources.hasher.hash(password);
-    await this.#sources.commit((writer) => {
-      if (userRepository.latest(writer, userId) !== undefined) throw kalamError('USER_EXISTS', { user: userId });
-      const { role, authType, email, authData } = account;
-      userRepository.put(writer, newUser({ userId, role, authType, passwordHash, email, authData }, writer.nowMicros));
-    });
-  }
-
-  /** Marks a user as dropped; `false` when there is none that is not dropped yet. */
-  dropUser(userId: string): Promise<boolean> {
-    return this.#sources.commit((writer) => {
-      const record = userRepository.latest(writer, userId);
-      if (record === undefined || record.deletedAtMicros !== undefined) return false;
-      userRepository.put(writer, { ...record, deletedAtMicros: writer.nowMicros, updatedAtMicros: writer.nowMicros });
-      return true;
-    });
   }
 
   #nowMicros(): bigint {
@@ -153,35 +192,70 @@ export class Accounts {
   }
 
   /** The password was right when it was checked; the turn sees whether the user is still the same. */
-  #loggedIn(seen: UserRecord): Promise<Account> | Account {
+  #loggedIn(seen: UserRecord, { address }: LoginOrigin): Promise<Account> | Account {
+    const { audit, catalog, commit } = this.#sources;
     const recent = this.#nowMicros() - BigInt(LAST_LOGIN_SAMPLE_MILLIS) * 1000n;
-    const current = this.#sources.catalog.user(seen.userId);
-    if (current === seen && seen.failedLoginAttempts === 0 && (seen.lastLoginAtMicros ?? 0n) > recent) return accountOf(seen);
-    return this.#sources.commit((writer) => {
-      const record = userRepository.latest(writer, seen.userId);
-      if (record === undefined || record.deletedAtMicros !== undefined || record.passwordHash !== seen.passwordHash) {
-        throw kalamError('LOGIN_REFUSED');
-      }
-      this.#checkLock(record);
-      const entered = { ...record, failedLoginAttempts: 0, lockedUntilMicros: undefined, lastLoginAtMicros: writer.nowMicros };
+    const unchanged = catalog.user(seen.userId) === seen && !this.#failing.has(seen.userId);
+    if (unchanged && seen.failedLoginAttempts === 0 && (seen.lastLoginAtMicros ?? 0n) > recent) return accountOf(seen);
+    return commit((writer) => {
+      const entered = { ...this.#entering(writer, seen), lastLoginAtMicros: writer.nowMicros };
       userRepository.put(writer, entered);
+      const { userId, role } = entered;
+      if (isAdmin(role)) audit.append(writer, { actor: userId, action: 'LOGIN', target: `user:${userId}`, address });
       return accountOf(entered);
     });
   }
 
-  async #noteFailure(userId: string): Promise<void> {
-    await this.#sources.commit((writer) => {
+  /** The user as it comes in: still there, still with this password, not locked. */
+  #entering(writer: SystemWriter, seen: UserRecord): UserRecord {
+    const record = userRepository.latest(writer, seen.userId);
+    if (record === undefined || record.deletedAtMicros !== undefined || record.passwordHash !== seen.passwordHash) {
+      throw kalamError('LOGIN_REFUSED');
+    }
+    this.#checkLock(record);
+    return { ...record, failedLoginAttempts: 0, lockedUntilMicros: undefined };
+  }
+
+  /**
+   * Counts a wrong password. The answer does not wait for the disk, which would tell that the user exists. Throws
+   * ACCOUNT_LOCKED when others have locked the account since: a right password hears the same then, so that many guesses
+   * at once find out no more than five.
+   */
+  #noteFailure(userId: string, { address }: LoginOrigin): void {
+    let locked: UserRecord | undefined;
+    const noted = this.#sources.commit((writer) => {
       const record = userRepository.latest(writer, userId);
       if (record === undefined || record.deletedAtMicros !== undefined) return;
-      if (record.lockedUntilMicros !== undefined && record.lockedUntilMicros > writer.nowMicros) return;
+      if (record.lockedUntilMicros !== undefined && record.lockedUntilMicros > writer.nowMicros) {
+        locked = record;
+        return;
+      }
       const failures = (record.lockedUntilMicros === undefined ? record.failedLoginAttempts : 0) + 1;
       const lockedUntilMicros = failures >= FAILED_LOGINS_MAX ? writer.nowMicros + BigInt(LOCK_MINUTES) * MICROS_PER_MINUTE : undefined;
       userRepository.put(writer, { ...record, failedLoginAttempts: failures, lockedUntilMicros });
+      if (lockedUntilMicros === undefined) return;
+      const details = `${LOCK_MINUTES} minutes after ${failures} failed logins`;
+      this.#sources.audit.append(writer, { actor: 'anonymous', action: 'ACCOUNT_LOCKED', target: `user:${userId}`, details, address });
     });
+    this.#failing.set(userId, (this.#failing.get(userId) ?? 0) + 1);
+    noted
+      .catch((error: unknown) => this.#sources.warn('a failed login could not be counted', { error }))
+      .finally(() => {
+        const left = (this.#failing.get(userId) ?? 1) - 1;
+        if (left === 0) this.#failing.delete(userId);
+        else this.#failing.set(userId, left);
+      });
+    if (locked !== undefined) this.#checkLock(locked);
   }
 }
 
-function accountOf(record: UserRecord): Account {
+/** What a user can log in with by password; an empty hash is none, and an OAuth user has none by nature. */
+function passwordOf(record: UserRecord): string | undefined {
+  return record.authType === 'OAuth' || record.passwordHash === '' ? undefined : record.passwordHash;
+}
+
+/** What may be shown of a stored user. */
+export function accountOf(record: UserRecord): Account {
   return {
     userId: record.userId,
     role: record.role,

@@ -22,6 +22,11 @@ const RANK: Readonly<Record<Role, number>> = { anonymous: 0, user: 1, service: 2
 /** Names of text columns that hold secrets, in whatever table they stand (wire-protocol 3.7). */
 const SECRET_COLUMNS: ReadonlySet<string> = new Set(['password_hash', 'credentials']);
 
+/** Whether a column of this name reads as `***` below dba, if it holds texts. */
+export function isSecretColumn(name: string): boolean {
+  return SECRET_COLUMNS.has(name);
+}
+
 /** Whether a role is at least another one. */
 export function hasRole(role: Role, least: Role): boolean {
   return RANK[role] >= RANK[least];
@@ -95,7 +100,5 @@ function denied(principal: Principal, table: Table, reason: string): Error {
 }
 
 function secretCells(table: Table): readonly number[] {
-  return table.storedColumns.flatMap(({ name, type }, index) =>
-    SECRET_COLUMNS.has(name) && (type.kind === 'text' || type.kind === 'json') ? [index] : [],
-  );
+  return table.storedColumns.flatMap(({ name }, index) => (isSecretColumn(name) ? [index] : []));
 }

@@ -1,10 +1,19 @@
+import { availableParallelism } from 'node:os';
 import { kalamError, type Random } from '@kalamdb/protocol';
 import { hash, verify } from '@node-rs/argon2';
 
-/** Hashes computed at one time; each occupies a thread of libuv's pool and `memoryKib`. */
-const HASHES_MAX = 2;
-/** Hashes that may wait for their turn; more are refused with TOO_MANY_LOGINS. */
-const WAITING_HASHES_MAX = 256;
+/** Threads of libuv's pool when the environment does not say. */
+const POOL_THREADS_DEFAULT = 4;
+/**
+ * Hashes computed at one time, each on a thread of libuv's pool with `memoryKib`: one for each core, and never more than half
+ * of the pool, whose other half writes the log.
+ */
+export const HASHES_MAX: number = Math.max(
+  1,
+  Math.min(availableParallelism(), (Number(process.env['UV_THREADPOOL_SIZE']) || POOL_THREADS_DEFAULT) >> 1),
+);
+/** Hashes that may wait for their turn, some seconds' worth; more are refused with TOO_MANY_LOGINS. */
+export const WAITING_HASHES_MAX = 256;
 const SALT_BYTES = 16;
 const HASH_BYTES = 32;
 
@@ -16,28 +25,6 @@ export interface PasswordCost {
 
 /** OWASP's choice for argon2id. */
 export const DEFAULT_PASSWORD_COST: PasswordCost = { memoryKib: 19_456, iterations: 2 };
-
-const PASSWORD_BYTES_MIN = 8;
-const PASSWORD_BYTES_MAX = 72;
-
-/** Passwords that everybody tries first (wire-protocol 2.7). */
-const COMMON_PASSWORDS: ReadonlySet<string> = new Set(
-  (
-    'password 123456 12345678 qwerty abc123 monkey 1234567 letmein trustno1 dragon baseball iloveyou master sunshine ashley bailey ' +
-    'passw0rd shadow 123123 654321 superman qazwsx michael football'
-  ).split(' '),
-);
-
-/** Refuses a weak password (WEAK_PASSWORD); `what` names it in the text. The rules hold at setup only. */
-export function checkPassword(what: string, password: string): void {
-  const bytes = Buffer.byteLength(password);
-  const refuse = (reason: string): never => {
-    throw kalamError('WEAK_PASSWORD', { what, reason });
-  };
-  if (bytes < PASSWORD_BYTES_MIN) refuse(`Password must be at least ${PASSWORD_BYTES_MIN} characters (weak)`);
-  if (bytes > PASSWORD_BYTES_MAX) refuse(`Password must be at most ${PASSWORD_BYTES_MAX} characters`);
-  if (COMMON_PASSWORDS.has(password.toLowerCase())) refuse('Password is too common');
-}
 
 /** Hashes passwords with argon2id in libuv's thread pool, a few at a time. */
 export class PasswordHasher {

@@ -1,20 +1,26 @@
+import type { Row } from '@kalamdb/protocol';
 import type { CatalogView, InputRow } from '@kalamdb/sql';
 import type { ChangeSet, Principal, RowVersion } from '../contract.ts';
 import { INTERNAL_SYSTEM_TABLES, NAMED_SYSTEM_TABLES } from './persisted-tables.ts';
+import { API_TOKENS, type ApiTokenRecord, apiTokenRepository } from './system-tables/api-tokens.ts';
 import { DROPPED_TABLES, type DroppedTableRecord, droppedTableRepository } from './system-tables/dropped-tables.ts';
 import { NAMESPACES, type NamespaceRecord, namespaceRepository } from './system-tables/namespaces.ts';
 import { SCHEMAS, schemaRowName } from './system-tables/schemas.ts';
 import { STORAGES, type StorageRecord, storageRepository } from './system-tables/storages.ts';
-import { USERS, type UserRecord, userRepository } from './system-tables/users.ts';
+import { providerIdentity, USERS, type UserRecord, userRepository } from './system-tables/users.ts';
+import { VIEWS, type View, viewIdText, viewOf, viewRepository } from './system-tables/views.ts';
 import type { Table } from './table.ts';
 import { TableEntry } from './table-entry.ts';
 import type { TableRecord } from './table-record.ts';
 
+/** Texts that columns must equal, by the names of the columns. */
+export type DemandedTexts = ReadonlyMap<string, string>;
+
 /** A computed table: its rows are made when they are read. */
 export interface ScanProvider {
   readonly table: Table;
-  /** The rows as `principal` may see them, in a stable order. */
-  rows(principal: Principal): Iterable<InputRow>;
+  /** The rows as `principal` may see them, in a stable order; those without the demanded texts may be left out. */
+  rows(principal: Principal, demanded?: DemandedTexts): Iterable<InputRow>;
 }
 
 /** What a commit changed in the catalog. */
@@ -27,7 +33,7 @@ export type CatalogChange =
 const byCodeUnit = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
 
 /** The tables whose rows the catalog keeps in memory. */
-const FOLDED_TABLES: readonly Table[] = [NAMESPACES, SCHEMAS, USERS, STORAGES, DROPPED_TABLES];
+const FOLDED_TABLES: readonly Table[] = [NAMESPACES, SCHEMAS, USERS, STORAGES, DROPPED_TABLES, API_TOKENS, VIEWS];
 const FOLDED_TABLE_IDS: ReadonlySet<number> = new Set(FOLDED_TABLES.map(({ id }) => id));
 
 /**
@@ -44,11 +50,20 @@ export class Catalog implements CatalogView {
   readonly #systemTablesById = new Map<number, Table>();
   readonly #providers = new Map<number, ScanProvider>();
   readonly #users = new Map<string, UserRecord>();
+  /** Whose user id a provider's subject has. */
+  readonly #subjects = new Map<string, string>();
+  readonly #apiTokens = new Map<string, ApiTokenRecord>();
+  /** The token in each slot: a row that is written over ends the token before. */
+  readonly #apiTokenSlots = new Map<string, string>();
+  /** By id text. */
+  readonly #views = new Map<string, View>();
+  readonly #viewsById = new Map<number, View>();
   readonly #storages = new Map<string, StorageRecord>();
   readonly #dropped = new Map<number, DroppedTableRecord>();
   readonly #listeners = new Set<(change: CatalogChange) => void>();
   #sortedNamespaces: readonly NamespaceRecord[] | undefined;
   #sortedEntries: readonly TableEntry[] | undefined;
+  readonly #sortedByNamespace = new Map<string, readonly TableEntry[]>();
 
   constructor() {
     for (const table of NAMED_SYSTEM_TABLES) this.#addSystemTable(table);
@@ -115,22 +130,44 @@ export class Catalog implements CatalogView {
     return this.#entries.get(namespace)?.get(name)?.table() ?? this.#systemTables.get(namespace)?.get(name);
   }
 
+  /** What statements may name: tables and views. */
+  readonly relations: CatalogView = {
+    hasNamespace: (namespace) => this.hasNamespace(namespace),
+    table: (namespace, name) => this.table(namespace, name) ?? this.view(namespace, name)?.info,
+  };
+
+  view(namespace: string, name: string): View | undefined {
+    return this.#views.get(viewIdText(namespace, name));
+  }
+
+  viewById(id: number): View | undefined {
+    return this.#viewsById.get(id);
+  }
+
+  /** By namespace and name. */
+  views(namespace?: string, name?: string): readonly View[] {
+    const all = [...this.#views.values()].filter(
+      ({ record }) => (namespace === undefined || record.namespace === namespace) && (name === undefined || record.name === name),
+    );
+    return all.sort((a, b) => byCodeUnit(a.record.namespace, b.record.namespace) || byCodeUnit(a.record.name, b.record.name));
+  }
+
   /** System tables included; `undefined` for dropped ones. */
   tableById(id: number): Table | undefined {
     return this.#entriesById.get(id)?.table() ?? this.#systemTablesById.get(id);
   }
 
   /** Newest versions of the tables that users made, by namespace and name. */
-  *tables(namespace?: string): IterableIterator<Table> {
-    for (const entry of this.#entriesOf(namespace)) {
+  *tables(namespace?: string, name?: string): IterableIterator<Table> {
+    for (const entry of this.#entriesOf(namespace, name)) {
       const table = entry.table();
       if (table !== undefined) yield table;
     }
   }
 
-  /** Every version of the tables that users made, by namespace, name and version. */
-  *tableVersions(namespace?: string): IterableIterator<TableRecord> {
-    for (const entry of this.#entriesOf(namespace)) yield* entry.records();
+  /** Every version of the tables that users made as rows of `system.schemas`, by namespace, name and version. */
+  *tableVersions(namespace?: string): IterableIterator<Row> {
+    for (const entry of this.#entriesOf(namespace, undefined)) yield* entry.rows();
   }
 
   /** The versions of one table, oldest first; empty for system tables. */
@@ -139,8 +176,25 @@ export class Catalog implements CatalogView {
   }
 
   /** Stored and computed tables of `system` and `information_schema`. */
-  *systemTables(): IterableIterator<Table> {
-    for (const tables of this.#systemTables.values()) yield* tables.values();
+  *systemTables(namespace?: string, name?: string): IterableIterator<Table> {
+    for (const [own, tables] of this.#systemTables) {
+      if (namespace !== undefined && own !== namespace) continue;
+      for (const table of tables.values()) if (name === undefined || table.name === name) yield table;
+    }
+  }
+
+  /**
+   * Rows of `system.schemas` with the demanded texts, in the order of its key: they are in memory, while those that are stored
+   * would all have to be decoded. `undefined` when the texts name no table and no namespace.
+   */
+  heldRows(table: Table, demanded: DemandedTexts): readonly InputRow[] | undefined {
+    const [idNamespace, idName] = demanded.get('table_id')?.split(':', 2) ?? [];
+    const namespace = demanded.get('namespace_id') ?? idNamespace;
+    const name = demanded.get('table_name') ?? idName;
+    if (table.id !== SCHEMAS.id || (namespace === undefined && name === undefined)) return undefined;
+    const idText = (entry: TableEntry): string => `${entry.namespace}:${entry.name}`;
+    const entries = [...this.#entriesOf(namespace, name)].sort((a, b) => byCodeUnit(idText(a), idText(b)));
+    return entries.flatMap((entry) => entry.rows().map((cells) => ({ cells, seq: 0n, deleted: false })));
   }
 
   /** What computes the rows of a table; `undefined` for stored tables. */
@@ -155,6 +209,21 @@ export class Catalog implements CatalogView {
 
   users(): IterableIterator<UserRecord> {
     return this.#users.values();
+  }
+
+  /** The user whom a provider knows as `subject`; a dropped one only when there is no other. */
+  providerUser(provider: string, subject: string): UserRecord | undefined {
+    const userId = this.#subjects.get(subjectKey(provider, subject));
+    return userId === undefined ? undefined : this.#users.get(userId);
+  }
+
+  /** A token that is not revoked. */
+  apiToken(tokenId: string): ApiTokenRecord | undefined {
+    return this.#apiTokens.get(tokenId);
+  }
+
+  apiTokens(): IterableIterator<ApiTokenRecord> {
+    return this.#apiTokens.values();
   }
 
   storage(storageId: string): StorageRecord | undefined {
@@ -180,10 +249,19 @@ export class Catalog implements CatalogView {
     };
   }
 
-  #entriesOf(namespace: string | undefined): readonly TableEntry[] {
+  #entriesOf(namespace: string | undefined, name: string | undefined): readonly TableEntry[] {
     if (namespace !== undefined) {
-      return [...(this.#entries.get(namespace)?.values() ?? [])].sort((a, b) => byCodeUnit(a.name, b.name));
+      const entries = this.#entries.get(namespace);
+      const named = name === undefined ? undefined : entries?.get(name);
+      if (name !== undefined) return named === undefined ? [] : [named];
+      let sorted = this.#sortedByNamespace.get(namespace);
+      if (sorted === undefined) {
+        sorted = [...(entries?.values() ?? [])].sort((a, b) => byCodeUnit(a.name, b.name));
+        if (sorted.length > 0) this.#sortedByNamespace.set(namespace, sorted);
+      }
+      return sorted;
     }
+    if (name !== undefined) return this.#entriesOf(undefined, undefined).filter((entry) => entry.name === name);
     this.#sortedEntries ??= [...this.#entriesById.values()].sort(
       (a, b) => byCodeUnit(a.namespace, b.namespace) || byCodeUnit(a.name, b.name),
     );
@@ -210,10 +288,16 @@ export class Catalog implements CatalogView {
         this.#applySchema(row);
         break;
       case USERS.id:
-        fold(this.#users, userRepository.read(row), { key: (record) => record.userId, deleted: row.deleted });
+        this.#applyUser(userRepository.read(row), row.deleted);
+        break;
+      case API_TOKENS.id:
+        this.#applyApiToken(apiTokenRepository.read(row), row.deleted);
         break;
       case STORAGES.id:
         fold(this.#storages, storageRepository.read(row), { key: (record) => record.storageId, deleted: row.deleted });
+        break;
+      case VIEWS.id:
+        this.#applyView(viewOf(viewRepository.read(row)), row.deleted);
         break;
       case DROPPED_TABLES.id:
         fold(this.#dropped, droppedTableRepository.read(row), { key: (record) => record.tableId, deleted: row.deleted });
@@ -221,6 +305,30 @@ export class Catalog implements CatalogView {
       default:
         break;
     }
+  }
+
+  #applyUser(user: UserRecord, deleted: boolean): void {
+    fold(this.#users, user, { key: (record) => record.userId, deleted });
+    const identity = providerIdentity(user);
+    if (identity === undefined) return;
+    const name = subjectKey(identity.provider, identity.subject);
+    const other = this.#users.get(this.#subjects.get(name) ?? '');
+    if (other === undefined || other.deletedAtMicros !== undefined) this.#subjects.set(name, user.userId);
+  }
+
+  #applyView(view: View, deleted: boolean): void {
+    const { namespace, name, tableId } = view.record;
+    fold(this.#views, view, { key: () => viewIdText(namespace, name), deleted });
+    fold(this.#viewsById, view, { key: () => tableId, deleted });
+  }
+
+  #applyApiToken(token: ApiTokenRecord, deleted: boolean): void {
+    const slot = `${token.slot}\n${token.userId}`;
+    this.#apiTokens.delete(this.#apiTokenSlots.get(slot) ?? '');
+    this.#apiTokenSlots.delete(slot);
+    if (deleted) return;
+    this.#apiTokenSlots.set(slot, token.tokenId);
+    this.#apiTokens.set(token.tokenId, token);
   }
 
   #applySchema(row: RowVersion): void {
@@ -235,7 +343,7 @@ export class Catalog implements CatalogView {
       entry = new TableEntry(named);
       this.#addEntry(entry);
     }
-    entry.put(named.version, row.cells);
+    entry.put(named.version, row.cells, row.seq);
   }
 
   #addEntry(entry: TableEntry): void {
@@ -246,12 +354,17 @@ export class Catalog implements CatalogView {
     }
     entries.set(entry.name, entry);
     this.#entriesById.set(entry.tableId, entry);
+    this.#unsort(entry);
+  }
+
+  #unsort({ namespace }: TableEntry): void {
     this.#sortedEntries = undefined;
+    this.#sortedByNamespace.delete(namespace);
   }
 
   #removeEntry(entry: TableEntry): void {
     this.#entriesById.delete(entry.tableId);
-    this.#sortedEntries = undefined;
+    this.#unsort(entry);
     const entries = this.#entries.get(entry.namespace);
     if (entries?.get(entry.name) !== entry) return;
     entries.delete(entry.name);
@@ -278,6 +391,10 @@ export class Catalog implements CatalogView {
   #announce(change: CatalogChange): void {
     for (const listener of this.#listeners) listener(change);
   }
+}
+
+function subjectKey(provider: string, subject: string): string {
+  return `${provider}\n${subject}`;
 }
 
 function fold<K, R>(records: Map<K, R>, record: R, { key, deleted }: { key: (record: R) => K; deleted: boolean }): void {

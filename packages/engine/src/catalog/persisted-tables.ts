@@ -1,3 +1,4 @@
+import { API_TOKENS } from './system-tables/api-tokens.ts';
 import { AUDIT_LOG } from './system-tables/audit-log.ts';
 import { COUNTERS } from './system-tables/counters.ts';
 import { DROPPED_TABLES } from './system-tables/dropped-tables.ts';
@@ -7,6 +8,7 @@ import { SCHEMAS } from './system-tables/schemas.ts';
 import { STORAGES } from './system-tables/storages.ts';
 import { TOPIC_OFFSETS, TOPICS } from './system-tables/topics.ts';
 import { USERS } from './system-tables/users.ts';
+import { VIEWS } from './system-tables/views.ts';
 import type { Table } from './table.ts';
 
 /** System tables that are stored and that statements may name. */
@@ -18,6 +20,8 @@ export const NAMED_SYSTEM_TABLES: readonly Table[] = [
   JOBS,
   JOB_NODES,
   AUDIT_LOG,
+  API_TOKENS,
+  VIEWS,
   TOPICS,
   TOPIC_OFFSETS,
 ];

@@ -12,6 +12,10 @@ export class TableEntry {
   readonly namespace: string;
   readonly name: string;
   readonly #rows = new Map<number, Row>();
+  /** The commits that wrote them. */
+  readonly #seqs = new Map<number, bigint>();
+  /** What was parsed of them: a table of many versions gets one more without reading the others again. */
+  readonly #parsed = new Map<number, TableRecord>();
   #records: readonly TableRecord[] | undefined;
   #table: Table | undefined;
 
@@ -26,20 +30,36 @@ export class TableEntry {
   }
 
   /** Sets one version; what was handed out before stays as it was. */
-  put(version: number, cells: Row): void {
+  put(version: number, cells: Row, seq: bigint): void {
     this.#rows.set(version, cells);
-    this.#forget();
+    this.#seqs.set(version, seq);
+    this.#forget(version);
   }
 
   remove(version: number): void {
     this.#rows.delete(version);
-    this.#forget();
+    this.#seqs.delete(version);
+    this.#forget(version);
   }
 
   /** Every version, oldest first. */
   records(): readonly TableRecord[] {
-    this.#records ??= [...this.#rows.values()].map((cells) => tableRepository.read({ cells })).sort((a, b) => a.version - b.version);
+    this.#records ??= [...this.#rows].map(([version, cells]) => this.#record(version, cells)).sort((a, b) => a.version - b.version);
     return this.#records;
+  }
+
+  #record(version: number, cells: Row): TableRecord {
+    let record = this.#parsed.get(version);
+    if (record === undefined) {
+      record = tableRepository.read({ cells });
+      this.#parsed.set(version, record);
+    }
+    return record;
+  }
+
+  /** The rows of {@link records}, as they were written. */
+  rows(): readonly Row[] {
+    return [...this.#rows].sort(([a], [b]) => a - b).map(([, cells]) => cells);
   }
 
   /** The newest version; `undefined` when all are gone. The same object until the schema changes. */
@@ -48,11 +68,12 @@ export class TableEntry {
     const records = this.records();
     const newest = records.at(-1);
     if (newest === undefined) return undefined;
-    this.#table = tableFromRecords(newest, records.slice(0, -1));
+    this.#table = tableFromRecords(newest, records.slice(0, -1), this.#seqs.get(newest.version) ?? 0n);
     return this.#table;
   }
 
-  #forget(): void {
+  #forget(version: number): void {
+    this.#parsed.delete(version);
     this.#records = undefined;
     this.#table = undefined;
   }

@@ -1,5 +1,5 @@
-import { fromWireType, plainType, type Row, type WireType, wireType } from '@kalamdb/protocol';
-import type { AccessLevel, ColumnInfo, DefaultValue, TableKind, TableOptions } from '@kalamdb/sql';
+import { cellFromText, cellToText, fromWireType, plainType, type Row, type WireType, wireType } from '@kalamdb/protocol';
+import type { AccessLevel, ColumnInfo, DefaultValue, TableKind, TableOptions, VectorMetric } from '@kalamdb/sql';
 import type { CellReader } from './system-tables/cell-reader.ts';
 import { createTable, type StoredColumn, type Table, type TableColumn } from './table.ts';
 import { columnsJson, optionsJson } from './table-json.ts';
@@ -104,12 +104,16 @@ interface DefinedColumn {
   readonly default: DefaultValue | null;
   readonly comment: string | null;
   readonly ordinal: number;
+  /** Absent: none. */
+  readonly fill?: string | undefined;
+  readonly vector?: VectorMetric | undefined;
 }
 
 /**
  * The text of the hidden column `definition`, JSON: `{"columns":[…],"system":[…],"nextColumnId":5,"options":{…}}`; a column is
  * `{"id":1,"name":"id","type":"Int","nullable":false,"key":true,"default":null,"comment":null,"ordinal":1}`, its type in the
- * spelling of the wire, its default as the parser gave it; options that are not set are left out.
+ * spelling of the wire, its default as the parser gave it; options that are not set are left out. A column may also have `"fill":"0"`, the
+ * text of what rows read that were written before it was there, and `"vector":"cosine"`, its vector index.
  */
 interface Definition {
   readonly columns: readonly DefinedColumn[];
@@ -128,21 +132,26 @@ function define(column: TableColumn): DefinedColumn {
     default: column.default ?? null,
     comment: column.comment ?? null,
     ordinal: column.ordinal,
+    fill: column.fill === undefined ? undefined : cellToText(column.fill, column.type),
+    vector: column.vectorIndex,
   };
 }
 
 function columnFrom(defined: DefinedColumn, system: boolean): TableColumn {
   const systemName = defined.name === '_seq' ? '_seq' : '_deleted';
+  const type = fromWireType(defined.type);
   return {
     id: defined.id,
     name: defined.name,
-    type: fromWireType(defined.type),
+    type,
     nullable: defined.nullable,
     primaryKey: defined.key,
     default: defined.default ?? undefined,
     system: system ? systemName : undefined,
     ordinal: defined.ordinal,
     comment: defined.comment ?? undefined,
+    fill: defined.fill === undefined ? undefined : (cellFromText(defined.fill, type) ?? undefined),
+    vectorIndex: defined.vector,
   };
 }
 
@@ -227,8 +236,8 @@ function readOptions(stored: Partial<TableOptions>): TableOptions {
   };
 }
 
-/** Builds the table of the newest version, able to read rows of the older ones. */
-export function tableFromRecords(newest: TableRecord, older: readonly TableRecord[]): Table {
+/** Builds the table of the newest version, which the commit `sinceSeq` made, able to read rows of the older ones. */
+export function tableFromRecords(newest: TableRecord, older: readonly TableRecord[], sinceSeq: bigint): Table {
   const olderVersions = new Map<number, readonly StoredColumn[]>(older.map((record) => [record.version, record.columns]));
   return createTable({
     id: newest.tableId,
@@ -243,6 +252,7 @@ export function tableFromRecords(newest: TableRecord, older: readonly TableRecor
     comment: newest.comment,
     createdAtMicros: newest.createdAtMicros,
     updatedAtMicros: newest.updatedAtMicros,
+    sinceSeq: older.length === 0 ? undefined : sinceSeq,
     olderVersions,
   });
 }

@@ -1,4 +1,5 @@
 import {
+  type Cell,
   type DataType,
   encodeKeyCells,
   kalamError,
@@ -9,7 +10,7 @@ import {
   rowCodec,
   rowSchemaVersion,
 } from '@kalamdb/protocol';
-import type { AccessLevel, ColumnInfo, TableInfo, TableKind, TableOptions } from '@kalamdb/sql';
+import type { AccessLevel, ColumnInfo, TableInfo, TableKind, TableOptions, VectorMetric } from '@kalamdb/sql';
 import type { PartitionId, RowKey } from '@kalamdb/storage';
 import type { RowLayout } from '../partition/row-layout.ts';
 
@@ -21,6 +22,9 @@ export interface TableColumn extends ColumnInfo {
   /** 1-based place in the table as DESCRIBE shows it; not renumbered when a column is dropped. */
   readonly ordinal: number;
   readonly comment: string | undefined;
+  readonly fill?: ColumnFill;
+  /** Set while the column has a vector index. */
+  readonly vectorIndex?: VectorMetric | undefined;
 }
 
 /** A column as far as decoding a row needs it. */
@@ -28,6 +32,9 @@ export interface StoredColumn {
   readonly id: number;
   readonly type: DataType;
 }
+
+/** What rows read that were written before a column was added to their table; NULL unless said. */
+export type ColumnFill = Exclude<Cell, null> | undefined;
 
 /**
  * One version of a table's schema, immutable: a change makes a new object with a higher `version` and the same `id`.
@@ -56,7 +63,7 @@ export interface Table extends TableInfo, RowLayout {
   readonly updatedAtMicros: bigint;
   /** What it was made from. */
   readonly spec: TableSpec;
-  /** Encodes with this version; decodes any version up to this one into this version's columns, NULL where a row has none. */
+  /** Encodes with this version; decodes any version up to this one into this version's columns. Throws CONFLICT for newer ones. */
   readonly codec: { encode(row: Row): Uint8Array; decode(bytes: Uint8Array): Row };
   /** The partition in which rows of `owner` lie: the owner's for USER and user-scoped STREAM tables, the only one otherwise. */
   partitionFor(owner: string): PartitionId;
@@ -85,6 +92,8 @@ export interface TableSpec {
   readonly comment?: string | undefined;
   readonly createdAtMicros: bigint;
   readonly updatedAtMicros: bigint;
+  /** The commit that made this version; absent for a table's first one. */
+  readonly sinceSeq?: bigint | undefined;
   /** The stored columns of every older version, for rows that were written under it. */
   readonly olderVersions?: ReadonlyMap<number, readonly StoredColumn[]> | undefined;
 }
@@ -110,7 +119,9 @@ export function createTable(spec: TableSpec): Table {
   const visible = spec.hiddenColumns === undefined ? storedColumns : storedColumns.slice(0, -spec.hiddenColumns);
   const keyIndexes = spec.keyIndexes ?? storedColumns.flatMap((column, index) => (column.primaryKey ? [index] : []));
   const keyTypes = keyIndexes.map((index) => columnAt(storedColumns, index).type);
-  const keyIndex = keyIndexes.length === 1 ? (keyIndexes[0] ?? -1) : -1;
+  // A key that statements cannot name is no key to them.
+  const single = keyIndexes.length === 1 ? (keyIndexes[0] ?? -1) : -1;
+  const keyIndex = single < visible.length ? single : -1;
   const perOwner = spec.kind === 'user' || (spec.kind === 'stream' && spec.options.streamScope !== 'shared');
   const common: PartitionId = { tableId: spec.id, owner: '' };
   const encodeKey = (cells: readonly NonNullCell[]): RowKey => encodeKeyCells(cells, keyTypes) as RowKey;
@@ -123,6 +134,7 @@ export function createTable(spec: TableSpec): Table {
     columns: [...visible, ...spec.systemColumns],
     storedColumns,
     keyIndexes,
+    sinceSeq: spec.sinceSeq ?? 0n,
     keyColumn: keyIndex < 0 ? undefined : columnAt(storedColumns, keyIndex),
     keyIndex,
     options: spec.options,
@@ -155,19 +167,19 @@ function keyCell(cells: Row, index: number): NonNullCell {
 
 interface OldVersion {
   readonly codec: RowCodec;
-  /** For each cell of the newest version its place in this version, -1 where it has none. */
-  readonly places: readonly number[];
+  /** For each cell of the newest version how it is found in a row of this version. */
+  readonly cells: readonly ((row: Row) => Cell)[];
 }
 
 /** Codecs are made when first used: most tables of a large catalog are not touched in a run. */
 class VersionedCodec {
   readonly #version: number;
-  readonly #columns: readonly StoredColumn[];
+  readonly #columns: readonly TableColumn[];
   readonly #olderColumns: ReadonlyMap<number, readonly StoredColumn[]>;
   readonly #older = new Map<number, OldVersion>();
   #newest: RowCodec | undefined;
 
-  constructor(version: number, columns: readonly StoredColumn[], olderColumns: ReadonlyMap<number, readonly StoredColumn[]>) {
+  constructor(version: number, columns: readonly TableColumn[], olderColumns: ReadonlyMap<number, readonly StoredColumn[]>) {
     this.#version = version;
     this.#columns = columns;
     this.#olderColumns = olderColumns;
@@ -180,9 +192,9 @@ class VersionedCodec {
   decode(bytes: Uint8Array): Row {
     const version = rowSchemaVersion(bytes);
     if (version === this.#version) return this.#current().decode(bytes);
-    const { codec, places } = this.#olderVersion(version);
-    const cells = codec.decode(bytes);
-    return places.map((place) => (place < 0 ? null : (cells[place] ?? null)));
+    const { codec, cells } = this.#olderVersion(version);
+    const row = codec.decode(bytes);
+    return cells.map((cell) => cell(row));
   }
 
   #current(): RowCodec {
@@ -193,11 +205,22 @@ class VersionedCodec {
   #olderVersion(version: number): OldVersion {
     const known = this.#older.get(version);
     if (known !== undefined) return known;
+    if (version > this.#version) throw kalamError('CONFLICT', { reason: 'a table was altered while the statement read it' });
     const columns = this.#olderColumns.get(version);
     if (columns === undefined) throw kalamError('DAMAGED_DATA', { where: 'a row', reason: `its schema version ${version} is unknown` });
-    const places = this.#columns.map(({ id }) => columns.findIndex((column) => column.id === id));
-    const old = { codec: rowCodec(version, columns), places };
+    const old = { codec: rowCodec(version, columns), cells: this.#columns.map((column) => olderCell(column, columns)) };
     this.#older.set(version, old);
     return old;
   }
+}
+
+/** How a column is read from rows of an older version: by its id, whatever its name and place were, and widened to its type. */
+function olderCell({ id, type, fill }: TableColumn, columns: readonly StoredColumn[]): (row: Row) => Cell {
+  const place = columns.findIndex((column) => column.id === id);
+  if (place < 0) return () => fill ?? null;
+  if (type.kind !== 'bigint') return (row) => row[place] ?? null;
+  return (row) => {
+    const cell = row[place] ?? null;
+    return typeof cell === 'number' ? BigInt(cell) : cell;
+  };
 }

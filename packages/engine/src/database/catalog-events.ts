@@ -14,8 +14,8 @@ export function followCatalog(catalog: Catalog, { live, rowCache }: { readonly l
         live.endForTable(change.table.id, `table ${change.table.namespace}.${change.table.name} was dropped`);
         break;
       case 'table-changed':
-        rowCache.forgetTable(change.table.id);
-        live.recheckAccess(change.table.id, `access to table ${change.table.namespace}.${change.table.name} was withdrawn`);
+        rowCache.layOut(change.table.id, change.table.sinceSeq);
+        live.rebindTable(change.table.id);
         break;
       case 'user-changed': {
         const { before, user } = change;

@@ -6,7 +6,6 @@ import { rowKeyBytesMax } from '@kalamdb/storage';
 import { VirtualTime } from '@kalamdb/testing';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { Principal, Role } from '../contract.ts';
-import { JANITOR_INTERVAL_MILLIS } from '../jobs/janitor.ts';
 import { StatementError } from '../session/statement-error.ts';
 import type { Database } from './database.ts';
 import { type DatabaseOptions, openDatabase } from './open-database.ts';
@@ -87,7 +86,6 @@ describe('closing', () => {
       await run(first, `INSERT INTO app.t VALUES ${values.join(',')}`);
     }
     await run(first, 'DROP TABLE app.t');
-    time.advance(JANITOR_INTERVAL_MILLIS);
     await first.close();
     const second = await open({ directory });
     expect(await codeOf(run(second, 'SELECT * FROM app.t'))).toBe('TABLE_NOT_FOUND');

@@ -1,8 +1,11 @@
 import type { Durability } from '@kalamdb/storage';
 import type { Accounts } from '../access/accounts.ts';
+import type { ApiTokens } from '../access/api-tokens.ts';
+import type { Users } from '../access/users.ts';
 import type { Principal } from '../contract.ts';
 import type { Live } from '../live/live.ts';
 import { Session, type SessionOptions, type SessionServices } from '../session/session.ts';
+import type { DatabaseFigures } from './figures.ts';
 
 /** Figures of a running database. */
 export interface DatabaseStatus {
@@ -25,10 +28,14 @@ export interface DatabaseStatus {
 export interface DatabaseParts {
   readonly directory: string | undefined;
   readonly accounts: Accounts;
+  readonly users: Users;
+  readonly apiTokens: ApiTokens;
   readonly live: Live;
   readonly services: SessionServices;
   secret(name: string, bytes: number): Promise<Uint8Array>;
   status(): DatabaseStatus;
+  figures(): DatabaseFigures;
+  trouble(): string | undefined;
   /** Ends everything in the order that nothing depends on what has ended. */
   close(): Promise<void>;
 }
@@ -38,6 +45,8 @@ export class Database {
   /** Where the data lies; `undefined` in memory. */
   readonly directory: string | undefined;
   readonly accounts: Accounts;
+  readonly users: Users;
+  readonly apiTokens: ApiTokens;
   readonly live: Live;
   readonly #parts: DatabaseParts;
   #closed: Promise<void> | undefined;
@@ -45,6 +54,8 @@ export class Database {
   constructor(parts: DatabaseParts) {
     this.directory = parts.directory;
     this.accounts = parts.accounts;
+    this.users = parts.users;
+    this.apiTokens = parts.apiTokens;
     this.live = parts.live;
     this.#parts = parts;
   }
@@ -61,6 +72,16 @@ export class Database {
 
   status(): DatabaseStatus {
     return this.#parts.status();
+  }
+
+  /** What it does and holds, for metrics. Costs nothing until it is asked for. */
+  figures(): DatabaseFigures {
+    return this.#parts.figures();
+  }
+
+  /** Why no write will succeed until the database is opened again; `undefined` as long as all is well. */
+  trouble(): string | undefined {
+    return this.#parts.trouble();
   }
 
   /** Ends live queries, makes pending commits durable, applies them, and gives the directory free. Idempotent. */

@@ -12,9 +12,12 @@ export interface ModelState {
   readonly rows: ReadonlyMap<string, ModelRow>;
 }
 
-/** What a statement is about. `mark` is unique in the program; writes leave it in the column `v`. */
-export type Operation = { readonly mark: number } & (
-  | { readonly kind: 'insert'; readonly keys: readonly string[] }
+/**
+ * What a statement is about. `mark` is unique in the program; writes leave it in the column `v`. A `fill` inserts the keys that are not there,
+ * an `upsert` counts up those that are. Writes `returning` answer with their rows.
+ */
+export type Operation = { readonly mark: number; readonly returning?: boolean } & (
+  | { readonly kind: 'insert' | 'fill' | 'upsert'; readonly keys: readonly string[] }
   | { readonly kind: 'count'; readonly key: string }
   | { readonly kind: 'sweep'; readonly from: string }
   | { readonly kind: 'delete'; readonly key: string }
@@ -78,11 +81,16 @@ export function checkRound(round: Round): ModelState {
   return states.at(-1) ?? round.start;
 }
 
+/** Rows that a write has written, or told of; `undefined` when it was refused. */
+export function countOf(answer: Answer): number | undefined {
+  return answer.kind === 'error' ? undefined : answer.kind === 'count' ? answer.count : answer.rows.length;
+}
+
 /** Groups the observed changes by statement; a statement's changes must be together, for a commit is seen whole. */
 function effectsOf({ observed, sessions }: Round): readonly Effect[] {
   const deletes = new Map<string, number>();
   for (const { operation, answer } of sessions.flat()) {
-    if (operation.kind === 'delete' && answer.kind === 'count' && answer.count > 0) deletes.set(operation.key, operation.mark);
+    if (operation.kind === 'delete' && (countOf(answer) ?? 0) > 0) deletes.set(operation.key, operation.mark);
   }
   const effects: Effect[] = [];
   const seen = new Set<number>();
@@ -99,26 +107,41 @@ function effectsOf({ observed, sessions }: Round): readonly Effect[] {
 }
 
 function apply(state: ModelState, { changes }: Effect, { operation, answer }: Answered): ModelState {
-  deepStrictEqual(answer, { kind: 'count', count: changes.length }, JSON.stringify(operation));
+  deepStrictEqual(countOf(answer), changes.length, JSON.stringify(operation));
+  deepStrictEqual(answer.kind, operation.returning === true ? 'rows' : 'count', JSON.stringify(operation));
   const rows = new Map(state.rows);
+  const returned: (readonly unknown[])[] = [];
   for (const { change, key, row } of changes) {
     const before = rows.get(key);
     if (change === 'delete') {
       if (before === undefined) throw new Error(`${key} was deleted twice`);
       rows.delete(key);
+      returned.push([key, before.v, before.n]);
       continue;
     }
+    if ((change === 'insert') !== (before === undefined)) throw new Error(`${change} of ${key}, before ${before?.v}`);
     const expected = { v: operation.mark, n: nextCount(operation, key, before) };
     deepStrictEqual(row, expected, `${change} of ${key}`);
     rows.set(key, expected);
+    returned.push([key, expected.v, expected.n]);
   }
-  if (operation.kind === 'insert') deepStrictEqual(changes.map(({ key }) => key).sort(), [...operation.keys].sort());
+  if (answer.kind === 'rows') deepStrictEqual(byKey(answer.rows), byKey(returned), JSON.stringify(operation));
+  if ('keys' in operation) {
+    const spared = operation.kind === 'fill' ? operation.keys.filter((key) => state.rows.has(key)) : [];
+    deepStrictEqual([...changes.map(({ key }) => key), ...spared].sort(), [...operation.keys].sort());
+  }
   return { exists: true, rows };
+}
+
+function byKey(rows: readonly (readonly unknown[])[]): readonly (readonly unknown[])[] {
+  return [...rows].sort(([a], [b]) => (String(a) < String(b) ? -1 : 1));
 }
 
 /** The column `n` after the operation; throws when it cannot have touched the row. */
 function nextCount(operation: Operation, key: string, before: ModelRow | undefined): number {
-  if ((operation.kind === 'insert') !== (before === undefined)) throw new Error(`${operation.kind} of ${key}, before ${before?.v}`);
+  const inserts = operation.kind === 'insert' || operation.kind === 'fill';
+  if (operation.kind === 'upsert') return before === undefined ? 0 : before.n + 1;
+  if (inserts !== (before === undefined)) throw new Error(`${operation.kind} of ${key}, before ${before?.v}`);
   if (operation.kind === 'sweep' && key < operation.from) throw new Error(`${key} is not what the sweep asked for`);
   return operation.kind === 'count' ? (before?.n ?? 0) + 1 : (before?.n ?? 0);
 }
@@ -147,11 +170,15 @@ function explains(state: ModelState | undefined, { operation, answer }: Answered
   switch (operation.kind) {
     case 'insert':
       return answer.kind === 'error' && answer.code === 'DUPLICATE_KEY' && operation.keys.some((key) => state.rows.has(key));
+    case 'fill':
+      return countOf(answer) === 0 && operation.keys.every((key) => state.rows.has(key));
+    case 'upsert':
+      return false;
     case 'count':
     case 'delete':
-      return answer.kind === 'count' && answer.count === 0 && !state.rows.has(operation.key);
+      return countOf(answer) === 0 && !state.rows.has(operation.key);
     case 'sweep':
-      return answer.kind === 'count' && answer.count === 0;
+      return countOf(answer) === 0;
     case 'read': {
       const rows = [...state.rows].sort(([a], [b]) => (a < b ? -1 : 1)).map(([key, { v, n }]) => [key, v, n]);
       return answer.kind === 'rows' && JSON.stringify(answer.rows) === JSON.stringify(rows);

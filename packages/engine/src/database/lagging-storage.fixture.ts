@@ -11,6 +11,7 @@ import {
   openDataDirectory,
   openFileLog,
   openLmdbStore,
+  type PurgedRows,
   systemFiles,
 } from '@kalamdb/storage';
 import { SeededRandom } from '@kalamdb/testing';
@@ -81,7 +82,7 @@ export class LaggingStore implements HotStore {
     this.#note(`applied (${lag})`);
   }
 
-  purge(tableId: number, rowsMax: number): Promise<boolean> {
+  purge(tableId: number, rowsMax: number): Promise<PurgedRows> {
     return this.#hot.purge(tableId, rowsMax);
   }
 

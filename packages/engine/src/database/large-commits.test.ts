@@ -54,6 +54,8 @@ async function follow(table: string): Promise<{ readonly rows: Map<number, unkno
     if (frame.kind !== 'change') return;
     const { change_type, rows: news, old_values } = JSON.parse(`{${frame.body.json()}}`);
     for (const row of change_type === 'delete' ? old_values : news) {
+      // The removal of an event names it by its key only.
+      if (row._seq === undefined) continue;
       seqs.push(BigInt(row._seq));
       if (change_type === 'delete') rows.delete(row.id);
       else rows.set(row.id, row.n ?? rows.get(row.id));
@@ -155,3 +157,33 @@ test('a large statement that fails late leaves nothing behind', async () => {
   expect(await rowsOf('SELECT id, n FROM app.copy')).toEqual([[ROWS - 1, 5]]);
   expect(await run('INSERT INTO app.copy VALUES (0, 1)')).toBe(1);
 });
+
+test.each(['id INT PRIMARY KEY, n INT', 'id INT, n INT'])(
+  'a large commit of events (%s) is seen whole, and so is their deletion',
+  async (columns) => {
+    await run(`CREATE TABLE app.events (${columns}) WITH (TYPE='STREAM', TTL_SECONDS=600)`);
+    const client = await follow('events');
+    let done = false;
+    const counts = new Set<bigint>();
+    const reads: Promise<void> = (async () => {
+      while (!done) {
+        const [[count] = []] = await rowsOf('SELECT COUNT(*) FROM app.events');
+        counts.add(count as bigint);
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+    })();
+    expect(await run('INSERT INTO app.events SELECT id, n FROM app.src')).toBe(ROWS);
+    const again = await outcome('INSERT INTO app.events SELECT id + 2000, n FROM app.src');
+    expect(again).toBe(columns.includes('KEY') ? 'DUPLICATE_KEY' : ROWS);
+    const all = columns.includes('KEY') ? ROWS : ROWS * 2;
+    expect(await rowsOf('SELECT COUNT(*) FROM app.events')).toEqual([[BigInt(all)]]);
+    await until(() => client.seqs.length === all);
+    expect(client.seqs.every((seq, index) => index === 0 || seq > (client.seqs[index - 1] ?? 0n))).toBe(true);
+    expect(await run('DELETE FROM app.events WHERE id >= 0')).toBe(all);
+    expect(await rowsOf('SELECT COUNT(*) FROM app.events')).toEqual([[0n]]);
+    done = true;
+    await reads;
+    expect([...counts].filter((count) => ![0n, BigInt(ROWS), BigInt(all)].includes(count))).toEqual([]);
+    expect(await run('INSERT INTO app.events VALUES (1, 1)')).toBe(1);
+  },
+);

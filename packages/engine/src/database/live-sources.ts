@@ -37,7 +37,7 @@ export function liveSources(parts: {
         close: () => snapshot.close(),
       };
     },
-    bind: (sql) => bindSubscription(sql, { catalog }),
+    bind: (sql) => bindSubscription(sql, { catalog: catalog.relations }),
     grant: (principal, info) => {
       const table = tableOf(info);
       if (table === undefined) throw new Error(`the table ${info.namespace}.${info.name} is gone`);
@@ -49,6 +49,7 @@ export function liveSources(parts: {
       if (table === undefined) return SEQ_MAX;
       return table.kind === 'stream' ? sequencer.streams.horizon(partition) : 0n;
     },
+    sinceSeq: (info) => tableOf(info)?.sinceSeq ?? 0n,
     isLost: (seq) => gaps.contains(seq),
     context: (principal) => evaluationFor(evaluation, principal, []),
   };

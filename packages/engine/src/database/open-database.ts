@@ -8,39 +8,52 @@ import {
   systemTimers,
   type Timers,
 } from '@kalamdb/protocol';
-import { initParser, StatementCompiler } from '@kalamdb/sql';
+import { type EvalContext, initParser, StatementCompiler } from '@kalamdb/sql';
 import { type Durability, type FileSystem, systemFiles } from '@kalamdb/storage';
-import { Accounts } from '../access/accounts.ts';
-import { grantFor } from '../access/grant.ts';
+import type { AuditTrail } from '../access/audit-trail.ts';
 import { DEFAULT_PASSWORD_COST, type PasswordCost, PasswordHasher } from '../access/password.ts';
+import type { PasswordRules } from '../access/password-rules.ts';
 import { bootstrapCatalog, ROOT_USER } from '../catalog/bootstrap.ts';
 import { Catalog } from '../catalog/catalog.ts';
 import type { Table } from '../catalog/table.ts';
-import { registerViews } from '../catalog/views/register-views.ts';
+import type { ServerNode } from '../catalog/views/cluster-views.ts';
+import { registerViews, type ViewSources } from '../catalog/views/register-views.ts';
+import type { ServerLogLine } from '../catalog/views/server-logs-view.ts';
 import type { Setting } from '../catalog/views/settings-view.ts';
 import type { Metric } from '../catalog/views/stats-view.ts';
-import type { Principal } from '../contract.ts';
 import type { DdlContext } from '../ddl/ddl-context.ts';
 import { runDdl } from '../ddl/run-statement.ts';
-import { Janitor } from '../jobs/janitor.ts';
+import { type JobOptions, Jobs } from '../jobs/jobs.ts';
 import { Live } from '../live/live.ts';
+import { someRow } from '../partition/table-rows.ts';
+import { GeneralExecutor } from '../read/general/general-executor.ts';
 import { QueryRunner } from '../read/query-runner.ts';
+import { NO_ROW_LIMITS, type RowLimits } from '../read/row-limits.ts';
 import { LatchTable } from '../sequencer/latch-table.ts';
 import { SeqGaps } from '../sequencer/seq-gaps.ts';
 import { SeqReservation } from '../sequencer/seq-reservation.ts';
 import { Sequencer } from '../sequencer/sequencer.ts';
-import type { EvaluationSources } from '../session/evaluation.ts';
+import { type EvaluationSources, evaluationFor } from '../session/evaluation.ts';
+import { generalColumns } from '../session/general-select.ts';
+import { REQUEST_LIMITS, type RequestLimits } from '../session/request.ts';
 import type { SessionServices } from '../session/session.ts';
+import type { StatementRecord } from '../session/statement-record.ts';
+import { type ViewBinding, viewQueryColumns } from '../session/view-query.ts';
 import type { TransactionLimits } from '../transaction/transaction.ts';
 import { Transactions } from '../transaction/transactions.ts';
 import { Autocommit } from '../write/autocommit.ts';
+import { auditedCommit, noteKill } from './audited-commit.ts';
 import { followCatalog } from './catalog-events.ts';
 import { Database, type DatabaseStatus } from './database.ts';
 import { EventLoopMonitor } from './event-loop-monitor.ts';
+import { type DatabaseFigures, databaseFigures, figureMetrics } from './figures.ts';
 import { liveQueryRecords } from './live-query-records.ts';
 import { liveSources } from './live-sources.ts';
+import { openAccess } from './open-access.ts';
 import { openStorage, type Storage } from './open-storage.ts';
+import { readingRights } from './reading-rights.ts';
 import { Secrets } from './secrets.ts';
+import { tableFigures } from './table-figures.ts';
 
 /** Plans that are kept for statements of the same shape. */
 const PLANS_MAX = 2000;
@@ -56,8 +69,14 @@ export interface DatabaseOptions {
   /** Password of root, used only when root does not exist yet. Absent or empty: the database wants its first-run setup. */
   readonly rootPassword?: string | undefined;
   readonly passwordCost?: PasswordCost | undefined;
+  /** What passwords must be like that people choose for themselves. */
+  readonly passwordRules?: PasswordRules | undefined;
+  /** API tokens that one user may have; 100 unless given. */
+  readonly userApiTokensMax?: number | undefined;
   /** Subscriptions that one user may hold over all connections. */
   readonly userSubscriptionsMax?: number | undefined;
+  /** Size of each file of the log, 64 MiB unless given. */
+  readonly logFileBytes?: number | undefined;
   /** Heap weight of the ChangeSets kept for exact replay. */
   readonly tailBytesMax?: number | undefined;
   readonly transactionLimits?: Partial<TransactionLimits> | undefined;
@@ -71,6 +90,22 @@ export interface DatabaseOptions {
   readonly metrics?: (() => Iterable<Metric>) | undefined;
   /** A statement that reads for longer fails with STATEMENT_TIMEOUT; 30 s unless given. */
   readonly statementTimeoutMillis?: number | undefined;
+  /** Bounds of what a SELECT answers; none unless given. */
+  readonly rowLimits?: RowLimits | undefined;
+  readonly requestLimits?: Partial<RequestLimits> | undefined;
+  /** Bounds of background jobs. */
+  readonly jobs?: JobOptions | undefined;
+  /** Told of each statement that ran, at once. It must be quick and must not throw. */
+  readonly onStatement?: ((record: StatementRecord) => void) | undefined;
+  /** Rows of `system.server_logs`, oldest first. */
+  readonly serverLogs?: (() => Iterable<ServerLogLine>) | undefined;
+  /** The row of `system.cluster`. */
+  readonly server?: (() => ServerNode | undefined) | undefined;
+  /**
+   * Told when a part of the database has ended for good, so that no later write could be kept: the process should end, and the
+   * next start makes good what is missing from the log.
+   */
+  readonly onFailed?: ((error: Error) => void) | undefined;
   /** Told of what went wrong where no caller waits. */
   readonly onWarning?: ((text: string, detail: object) => void) | undefined;
 }
@@ -91,7 +126,8 @@ export async function openDatabase(options: DatabaseOptions): Promise<Database> 
   const { random = systemRandom, timers = systemTimers, files = systemFiles } = options;
   // Loads while the stores open; `databaseOn` waits for it and reports its failure.
   initParser().catch(() => undefined);
-  return databaseOn(await openStorage({ directory: options.directory, files, timers, random }), options);
+  const { directory, onFailed, logFileBytes } = options;
+  return databaseOn(await openStorage({ directory, files, timers, random, onFailed, logFileBytes }), options);
 }
 
 /** {@link openDatabase} on stores that are open already. The database owns them: they are closed with it, and when it cannot be opened. */
@@ -108,80 +144,155 @@ export async function databaseOn(storage: Storage, options: DatabaseOptions): Pr
 }
 
 async function assemble(storage: Storage, environment: Environment, options: DatabaseOptions): Promise<Database> {
-  const { clock, random, timers, nodeId, warn } = environment;
-  const { directory, files = systemFiles, durability } = options;
+  const { clock, random, timers, nodeId } = environment;
+  const { directory, files = systemFiles, durability, userSubscriptionsMax, transactionLimits: limits } = options;
   const sequencer = openSequencer(storage, environment, options);
   const gaps = await openGaps(sequencer, storage);
   const latches = new LatchTable(timers);
   const hasher = new PasswordHasher(options.passwordCost ?? DEFAULT_PASSWORD_COST, random);
   const catalog = await openCatalog(sequencer, options, hasher);
   const commit: DdlContext['commit'] = (turn) => sequencer.submit(turn, { alone: true });
-  const accounts = new Accounts({ catalog, hasher, clock, commit: (turn) => sequencer.submit(turn) });
+  const { audit, ...access } = openAccess({ catalog, sequencer, hasher, ...environment }, options);
   const evaluation: EvaluationSources = { clock, random, ids: new SnowflakeSequence({ clock, node: nodeId }) };
-  const live = new Live(liveSources({ catalog, sequencer, gaps, evaluation, clock, timers }), {
-    userSubscriptionsMax: options.userSubscriptionsMax,
-  });
+  const live = new Live(liveSources({ catalog, sequencer, gaps, evaluation, clock, timers }), { userSubscriptionsMax });
   const isCurrent = (table: Table): boolean => catalog.tableById(table.id) === table;
   const queries = openQueries(sequencer, storage, { ...environment, timeoutMillis: options.statementTimeoutMillis });
-  const transactions = new Transactions({
-    sequencer,
-    latches,
-    queries,
-    clock,
-    timers,
-    random,
-    isCurrent,
-    limits: options.transactionLimits,
-  });
+  const general = new GeneralExecutor({ slices: sequencer.slices, clock, timers, timeoutMillis: options.statementTimeoutMillis });
+  const transactions = new Transactions({ sequencer, latches, queries, clock, timers, random, isCurrent, limits });
   const monitor = new EventLoopMonitor();
+  const compiler = new StatementCompiler({ plansMax: PLANS_MAX });
+  const { hot } = storage;
+  const jobs = new Jobs({ catalog, sequencer, hot, ...environment, ...options.jobs });
+  const figures = (): DatabaseFigures => databaseFigures({ sequencer, hot, monitor, live, catalog, jobs, transactions, compiler });
   const stopEnding = followCatalog(catalog, { live, rowCache: sequencer.rowCache });
   registerViews(catalog, {
     nodeId,
-    mayRead,
-    settings: options.settings ?? (() => []),
-    metrics: () => [...eventLoopMetrics(monitor), ...storageMetrics(sequencer, storage), ...(options.metrics?.() ?? [])],
+    ...readingRights(catalog, compiler),
+    ...serverViews(options, figures),
     liveQueries: () => liveQueryRecords(live.list()),
     transactions: () => transactions.list(),
   });
-  const janitor = new Janitor({ catalog, sequencer, hot: storage.hot, timers, warn });
+  await jobs.start();
   const startedAtMillis = clock.now();
-
   const services: SessionServices = {
     catalog,
-    compiler: new StatementCompiler({ plansMax: PLANS_MAX }),
+    compiler,
     autocommit: new Autocommit({ sequencer, latches, queries, isCurrent }),
     transactions,
     queries,
+    general,
     evaluation,
     timers,
-    runStatement: ddlRunner({ catalog, accounts, random, commit }, latches),
+    ...statementOptions(options),
+    isHeard: (partition) => live.router.isUsed(partition),
+    audit,
+    runStatement: ddlRunner(
+      {
+        catalog,
+        users: access.users,
+        random,
+        jobs: jobs.ledger,
+        commit,
+        settle: () => sequencer.settle(),
+        someRow: async (table, test) => queries.run(someRow(storage.hot, table, test)),
+        killLiveQuery: (liveId) => live.kill(liveId),
+        tableFigures: tableFigures({ hot: storage.hot, sequencer, queries }),
+      },
+      { latches, audit, evaluation, compiler, general },
+    ),
   };
-
   return new Database({
     directory,
-    accounts,
+    ...access,
     live,
     services,
     secret: secretsOf(directory, files, random),
-    status: () => ({ durability, startedAtMillis, nodeId, ...storageFigures(sequencer, storage), ...monitor.figures }),
-    close: async () => {
-      sequencer.stop();
-      monitor.stop();
-      transactions.abortAll(kalamError('SHUTTING_DOWN'));
-      stopEnding();
-      live.close();
-      for (const part of [queries, janitor, sequencer, storage]) await part.close();
-    },
+    status: () => ({ durability, startedAtMillis, nodeId, ...storageStatus(sequencer, storage), ...monitor.figures }),
+    figures,
+    trouble: () => sequencer.broken?.message,
+    close: () => closeAll({ audit, sequencer, monitor, transactions, stopEnding, live, queries, general, jobs, storage }),
   });
 }
 
+interface OpenParts {
+  readonly audit: AuditTrail;
+  readonly sequencer: Sequencer;
+  readonly monitor: EventLoopMonitor;
+  readonly transactions: Transactions;
+  readonly live: Live;
+  readonly queries: QueryRunner;
+  readonly general: GeneralExecutor;
+  readonly jobs: Jobs;
+  readonly storage: Storage;
+  stopEnding(): void;
+}
+
+async function closeAll({ audit, sequencer, monitor, transactions, live, stopEnding, ...parts }: OpenParts): Promise<void> {
+  const audited = audit.close();
+  sequencer.stop();
+  monitor.stop();
+  transactions.abortAll(kalamError('SHUTTING_DOWN'));
+  stopEnding();
+  live.close();
+  await audited;
+  const { queries, general, jobs, storage } = parts;
+  for (const part of [queries, general, jobs, sequencer, storage]) await part.close();
+}
+
+/** What the views of the server show, as far as whoever opened the database says it. */
+function serverViews(
+  options: DatabaseOptions,
+  figures: () => DatabaseFigures,
+): Pick<ViewSources, 'settings' | 'metrics' | 'serverLogs' | 'server'> {
+  const none = (): readonly never[] => [];
+  const { settings = none, metrics = none, serverLogs = none, server = () => undefined } = options;
+  return { settings, metrics: () => [...figureMetrics(figures()), ...metrics()], serverLogs, server };
+}
+
+function statementOptions({
+  requestLimits,
+  rowLimits = NO_ROW_LIMITS,
+  onStatement,
+}: DatabaseOptions): Pick<SessionServices, 'requestLimits' | 'rowLimits' | 'onStatement'> {
+  return { requestLimits: { ...REQUEST_LIMITS, ...requestLimits }, rowLimits, onStatement };
+}
+
 function ddlRunner(
-  context: Pick<DdlContext, 'catalog' | 'accounts' | 'random' | 'commit'>,
-  latches: LatchTable,
+  context: Pick<DdlContext, 'catalog' | 'users' | 'random' | 'jobs' | 'commit' | 'settle' | 'someRow' | 'killLiveQuery' | 'tableFigures'>,
+  parts: {
+    readonly latches: LatchTable;
+    readonly audit: AuditTrail;
+    readonly evaluation: EvaluationSources;
+    readonly compiler: StatementCompiler;
+    readonly general: GeneralExecutor;
+  },
 ): SessionServices['runStatement'] {
+  const { latches, audit, general } = parts;
+  const { catalog } = context;
   const exclusive: DdlContext['exclusive'] = (work) => latches.exclusive(work);
   const latch: DdlContext['latch'] = (tableIds, work) => latches.hold(tableIds, work);
-  return (statement, { principal, namespace }) => runDdl(statement, { ...context, principal, namespace, exclusive, latch });
+  return async (statement, caller) => {
+    const { principal, namespace, clientAddress } = caller;
+    const commit = auditedCommit(context.commit, audit, { statement, caller });
+    const evaluation = (): EvalContext => evaluationFor(parts.evaluation, principal, []);
+    const columnsOf: ViewBinding['general'] = ({ query: text, namespace: space }) =>
+      generalColumns({ catalog, general }, { text, namespace: space, parameters: [], principal, nowMicros: evaluation().nowMicros });
+    const bindQuery: DdlContext['bindQuery'] = (query, view) =>
+      viewQueryColumns({ compiler: parts.compiler, catalog, general: columnsOf }, { query, namespace, view });
+    const result = await runDdl(statement, {
+      ...context,
+      commit,
+      principal,
+      namespace,
+      clientAddress,
+      bindQuery,
+      evaluation,
+      exclusive,
+      latch,
+    });
+    noteKill(audit, { statement, caller });
+    return result;
+  };
 }
 
 function secretsOf(directory: string | undefined, files: FileSystem, random: Random): Database['secret'] {
@@ -194,33 +305,14 @@ function openQueries(
   storage: Storage,
   { clock, timers, timeoutMillis }: Pick<Environment, 'clock' | 'timers'> & { readonly timeoutMillis: number | undefined },
 ): QueryRunner {
-  const queries = new QueryRunner({ snapshots: sequencer.snapshots, clock, timers, hotPath: storage.directory?.hotPath, timeoutMillis });
+  const { snapshots, slices } = sequencer;
+  const queries = new QueryRunner({ snapshots, slices, clock, timers, hotPath: storage.directory?.hotPath, timeoutMillis });
   storage.onReopen(() => queries.letGo());
   return queries;
 }
 
-function storageFigures({ watermark }: Sequencer, { hot, log }: Storage): Pick<DatabaseStatus, 'watermark' | 'appliedSeq' | 'incarnation'> {
+function storageStatus({ watermark }: Sequencer, { hot, log }: Storage): Pick<DatabaseStatus, 'watermark' | 'appliedSeq' | 'incarnation'> {
   return { watermark, appliedSeq: hot.appliedSeq, incarnation: log.incarnation };
-}
-
-function storageMetrics(sequencer: Sequencer, storage: Storage): readonly Metric[] {
-  const { watermark, appliedSeq } = storageFigures(sequencer, storage);
-  const { bytes, hits, misses } = sequencer.rowCache.status;
-  return [
-    ['watermark', watermark],
-    ['applied_seq', appliedSeq],
-    ['row_cache_bytes', bytes],
-    ['row_cache_hits', hits],
-    ['row_cache_misses', misses],
-  ];
-}
-
-function eventLoopMetrics(monitor: EventLoopMonitor): readonly Metric[] {
-  const { longestBlockMillis, blockP99Millis } = monitor.figures;
-  return [
-    ['event_loop_max_block_ms', longestBlockMillis.toFixed(1)],
-    ['event_loop_p99_block_ms', blockP99Millis.toFixed(1)],
-  ];
 }
 
 function openSequencer(storage: Storage, environment: Environment, options: DatabaseOptions): Sequencer {
@@ -267,15 +359,6 @@ async function openCatalog(sequencer: Sequencer, options: DatabaseOptions, hashe
     });
   }
   return catalog;
-}
-
-function mayRead(principal: Principal, table: Table): boolean {
-  try {
-    grantFor(principal, table, 'select');
-    return true;
-  } catch {
-    return false;
-  }
 }
 
 function warnProcess(text: string, detail: object): void {

@@ -3,10 +3,12 @@ import {
   type CommitLog,
   catchUp,
   type DataDirectory,
+  type FileCommitLog,
   type FileSystem,
   type HotStore,
   type LmdbStore,
   openDataDirectory,
+  openedBy,
   openFileLog,
   openLmdbStore,
   openMemoryLog,
@@ -32,23 +34,32 @@ export interface StorageOptions {
   readonly files: FileSystem;
   readonly timers: Timers;
   readonly random: Random;
+  /** Size of each file of the log, 64 MiB unless given. */
+  readonly logFileBytes?: number | undefined;
+  /** Told when the hot tier's thread has ended too often to be started again. */
+  readonly onFailed?: ((error: Error) => void) | undefined;
 }
 
 /**
  * Opens log and hot tier and brings the hot tier up to the end of the log. Throws DIRECTORY_LOCKED, FORMAT_UNKNOWN,
- * DAMAGED_DATA; nothing stays open or locked then.
+ * DAMAGED_DATA, and STORAGE_UNAVAILABLE when the system refuses a file; nothing stays open or locked then.
  */
 export async function openStorage(options: StorageOptions): Promise<Storage> {
-  const { directory, files, timers, random } = options;
+  const { directory, random } = options;
   if (directory === undefined)
     return assemble(openMemoryLog({ random, startSeq: 0n }), openMemoryStore(), { directory: undefined, onReopen: () => undefined });
+  return openedBy(directory, () => openFiles(directory, options));
+}
+
+async function openFiles(directory: string, options: StorageOptions): Promise<Storage> {
+  const { files, timers, random, onFailed, logFileBytes: fileBytes } = options;
   const opened = await openDataDirectory(directory, files);
   let hot: LmdbStore | undefined;
-  let log: CommitLog | undefined;
+  let log: FileCommitLog | undefined;
   try {
-    hot = await openLmdbStore({ path: opened.hotPath, random, timers });
+    hot = await openLmdbStore({ path: opened.hotPath, random, timers, onFailed });
     const { incarnation, appliedSeq } = hot;
-    log = await openFileLog({ directory: opened.logPath, files, timers, random, incarnation, startSeq: appliedSeq });
+    log = await openFileLog({ directory: opened.logPath, files, timers, random, incarnation, startSeq: appliedSeq, fileBytes });
     await catchUp(log, hot);
     const store = hot;
     return assemble(log, hot, { directory: opened, onReopen: (letGo) => store.onReopen(letGo) });

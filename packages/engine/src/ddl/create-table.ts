@@ -1,6 +1,7 @@
 import { kalamError, sqlTypeName } from '@kalamdb/protocol';
 import { type AccessLevel, type ColumnDefinition, checkDefault, type Statement, type TableKind, type TableOptions } from '@kalamdb/sql';
 import { hasRole } from '../access/grant.ts';
+import { TABLE_COLUMNS_MAX } from '../catalog/alter-record.ts';
 import { allocateTableId } from '../catalog/bootstrap.ts';
 import { namespaceRepository } from '../catalog/system-tables/namespaces.ts';
 import type { SystemWriter } from '../catalog/system-tables/repository.ts';
@@ -9,9 +10,6 @@ import { newTableRecord, tableIdText } from '../catalog/table-record.ts';
 import type { Role, StatementResult } from '../contract.ts';
 import { type DdlContext, messageResult, requireRole } from './ddl-context.ts';
 import { checkName, checkNotSystem } from './object-name.ts';
-
-/** Columns of a table. */
-const COLUMNS_MAX = 1000;
 
 /** Least role that may make a table of a kind. */
 const CREATOR_ROLES: Readonly<Record<TableKind, Role>> = { user: 'user', stream: 'user', shared: 'service' };
@@ -39,6 +37,7 @@ export function createTable(statement: CreateTable, context: DdlContext): Promis
   checkKey(definition);
   return context.exclusive(async () => {
     const existing = context.catalog.table(namespace, name);
+    if (context.catalog.view(namespace, name) !== undefined) throw kalamError('TABLE_EXISTS', { table: `${namespace}.${name}` });
     if (existing === undefined || !statement.ifNotExists) {
       await context.commit((writer) => writeTable(writer, definition, context));
     }
@@ -83,7 +82,7 @@ function checkOptions(kind: TableKind, options: TableOptions): void {
 function checkNames({ name, columns }: TableDefinition): void {
   checkName('table', name);
   if (columns.length === 0) refuse('Table must have at least one column');
-  if (columns.length > COLUMNS_MAX) refuse(`Table has ${columns.length} columns, more than ${COLUMNS_MAX}`);
+  if (columns.length > TABLE_COLUMNS_MAX) refuse(`Table has ${columns.length} columns, more than ${TABLE_COLUMNS_MAX}`);
   const seen = new Set<string>();
   for (const column of columns) {
     checkName('column', column.name);

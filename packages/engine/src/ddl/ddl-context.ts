@@ -1,23 +1,52 @@
 import { kalamError, type Random } from '@kalamdb/protocol';
-import type { Accounts } from '../access/accounts.ts';
+import type { EvalContext, ResultColumnInfo } from '@kalamdb/sql';
 import { hasRole } from '../access/grant.ts';
+import type { Users } from '../access/users.ts';
 import type { Catalog } from '../catalog/catalog.ts';
 import type { SystemWriter } from '../catalog/system-tables/repository.ts';
-import type { Principal, Role, StatementResult } from '../contract.ts';
+import type { Table } from '../catalog/table.ts';
+import type { Principal, Role, RowVersion, StatementResult } from '../contract.ts';
+import type { JobLedger } from '../jobs/job-ledger.ts';
+
+/** How much there is of a table. */
+export interface TableFigures {
+  readonly rows: number;
+  readonly bytes: number;
+  /** Stream partitions that hold events. */
+  readonly streams: number;
+}
 
 /** What the handlers of statements that are not plans work with. One per statement. */
 export interface DdlContext {
   readonly principal: Principal;
   /** Where unqualified names are looked up. */
   readonly namespace: string;
+  /** Where the request came from, for the audit log. */
+  readonly clientAddress?: string | undefined;
   readonly catalog: Catalog;
-  readonly accounts: Accounts;
+  readonly users: Users;
   readonly random: Random;
+  readonly jobs: JobLedger;
   /** Runs one turn as DDL: alone in its group, synced. Resolves when it is durable and the catalog has seen it. */
   commit<T>(turn: (writer: SystemWriter) => T): Promise<T>;
   /** Runs `work` while no other DDL runs. */
   exclusive<T>(work: () => Promise<T>): Promise<T>;
-  /** Runs `work` while nobody writes to the tables. */
+  /** Resolves when the hot tier holds everything that was committed before the call. Throws WRITES_BUSY when it does not come to that. */
+  settle(): Promise<void>;
+  /** Whether the hot tier holds a row of the table, of any owner, that is not deleted and passes the test. */
+  someRow(table: Table, test: (row: RowVersion) => boolean): Promise<boolean>;
+  /** How much there is of a table, of one owner or of all, as far as it has left the log. */
+  tableFigures(table: Table, owner: string | undefined): Promise<TableFigures>;
+  /** Ends a live query; `false` when there is none of that id. */
+  killLiveQuery(liveId: string): boolean;
+  /**
+   * The columns that a query without parameters gives, bound to what there is now; it must not read `view`, which it is to
+   * become, not even through other views. Throws INVALID_OPERATION for anything but a query, and what binding throws.
+   */
+  bindQuery(query: string, view: { readonly namespace: string; readonly name: string }): Promise<readonly ResultColumnInfo[]>;
+  /** What expressions of this statement draw on. */
+  evaluation(): EvalContext;
+  /** Runs `work` while nobody writes to the tables. Throws WRITES_BUSY when large commits to them do not end. */
   latch<T>(tableIds: readonly number[], work: () => Promise<T>): Promise<T>;
 }
 

@@ -2,6 +2,7 @@ import { kalamError } from '@kalamdb/protocol';
 import type { Statement } from '@kalamdb/sql';
 import { INITIAL_NAMESPACES } from '../catalog/bootstrap.ts';
 import { NAMESPACES, namespaceRepository } from '../catalog/system-tables/namespaces.ts';
+import { viewRepository } from '../catalog/system-tables/views.ts';
 import type { StatementResult } from '../contract.ts';
 import { type DdlContext, messageResult, requireAdmin, requireUser } from './ddl-context.ts';
 import { dropTables } from './drop-table.ts';
@@ -10,6 +11,8 @@ import { resultColumns } from './result-columns.ts';
 
 /** Tables that the refusal to drop a namespace names at most. */
 const TABLES_NAMED_MAX = 20;
+/** Characters of a namespace's options, as JSON. */
+const OPTIONS_CHARS_MAX = 65_536;
 
 /** `CREATE NAMESPACE [IF NOT EXISTS] n` (sql-dialect B8). */
 export function createNamespace(
@@ -32,6 +35,22 @@ export function createNamespace(
   });
 }
 
+/** `ALTER NAMESPACE n SET OPTIONS (…)`: the options given are merged into those there are. */
+export function alterNamespace(statement: Extract<Statement, { kind: 'alter-namespace' }>, context: DdlContext): Promise<StatementResult> {
+  requireAdmin(context, 'alter namespaces');
+  const namespaceId = statement.name.toLowerCase();
+  return context.exclusive(async () => {
+    const namespace = context.catalog.namespace(namespaceId);
+    if (namespace === undefined) throw kalamError('NAMESPACE_MISSING', { namespace: namespaceId });
+    const options = JSON.stringify({ ...JSON.parse(namespace.options), ...Object.fromEntries(statement.options) });
+    if (options.length > OPTIONS_CHARS_MAX) {
+      throw kalamError('INVALID_OPERATION', { reason: `the options of a namespace hold at most ${OPTIONS_CHARS_MAX} characters` });
+    }
+    await context.commit((writer) => namespaceRepository.put(writer, { ...namespace, options }));
+    return messageResult(context, `Namespace '${namespaceId}' altered successfully`);
+  });
+}
+
 /** `DROP NAMESPACE [IF EXISTS] n [CASCADE]`: a namespace with tables is dropped only with CASCADE, and then with them. */
 export function dropNamespace(statement: Extract<Statement, { kind: 'drop-namespace' }>, context: DdlContext): Promise<StatementResult> {
   requireAdmin(context, 'drop namespaces');
@@ -46,15 +65,18 @@ export function dropNamespace(statement: Extract<Statement, { kind: 'drop-namesp
       throw kalamError('NAMESPACE_MISSING', { namespace: namespaceId });
     }
     const tables = [...context.catalog.tables(namespaceId)];
-    if (tables.length > 0 && !statement.cascade) {
-      const names = tables.slice(0, TABLES_NAMED_MAX).map(({ name }) => name);
-      if (tables.length > names.length) names.push(`and ${tables.length - names.length} more`);
+    const views = context.catalog.views(namespaceId);
+    const inside = [...tables, ...views.map(({ info }) => info)];
+    if (inside.length > 0 && !statement.cascade) {
+      const names = inside.slice(0, TABLES_NAMED_MAX).map(({ name }) => name);
+      if (inside.length > names.length) names.push(`and ${inside.length - names.length} more`);
       throw kalamError('NAMESPACE_NOT_EMPTY', { namespace: namespaceId, tables: names.join(', ') });
     }
     const ids = tables.map(({ id }) => id);
     await context.latch(ids, () =>
       context.commit((writer) => {
-        dropTables(writer, tables, context);
+        if (tables.length > 0) dropTables(writer, tables, { context, namespace: namespaceId });
+        for (const { record } of views) viewRepository.remove(writer, record);
         namespaceRepository.remove(writer, namespace);
       }),
     );

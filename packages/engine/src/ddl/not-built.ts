@@ -7,25 +7,17 @@ type NotBuilt = Extract<Statement, { kind: 'not-implemented' }>;
 
 /** Who may issue a statement whose role is not checked before the request runs (sql-dialect B3). */
 const LEAST_ROLES: ReadonlyMap<string, readonly [role: Role, refusal: string]> = new Map([
-  ['ALTER USER', ['dba', 'ALTER USER requires DBA or System role']],
-  ['CREATE VIEW', ['dba', 'Only DBA or System roles can create views']],
-  ['KILL LIVE QUERY', ['dba', 'KILL LIVE QUERY requires DBA or System role']],
   ['CONSUME FROM', ['service', 'Only service, dba, or system roles can consume from topics']],
   ['ACK', ['service', 'Only service, dba, or system roles can acknowledge topic offsets']],
-  ...['STORAGE FLUSH TABLE', 'STORAGE FLUSH ALL', 'STORAGE COMPACT TABLE', 'STORAGE COMPACT ALL'].map(
-    (what): [string, readonly [Role, string]] => [what, ['service', `${what} requires Service, DBA, or System role`]],
-  ),
+  ...['STORAGE FLUSH ALL', 'STORAGE COMPACT ALL'].map((what): [string, readonly [Role, string]] => [
+    what,
+    ['service', `${what} requires Service, DBA, or System role`],
+  ]),
 ] satisfies [string, readonly [Role, string]][]);
 
 /** Refuses a statement that is not built: whoever may not issue it hears that first, everybody else NOT_IMPLEMENTED. */
 export function refuseNotBuilt(statement: NotBuilt, context: DdlContext): never {
   const rule = LEAST_ROLES.get(statement.what);
   if (rule !== undefined) requireRole(context, ...rule);
-  if (statement.table !== undefined) requireRole(context, leastToAlter(statement.table, context), 'Insufficient privileges to alter table');
   throw kalamError('NOT_IMPLEMENTED', { what: statement.what });
-}
-
-function leastToAlter(name: NonNullable<NotBuilt['table']>, { catalog, namespace }: DdlContext): Role {
-  const table = catalog.table((name.namespace ?? namespace).toLowerCase(), name.name);
-  return table?.kind === 'shared' ? 'service' : 'user';
 }

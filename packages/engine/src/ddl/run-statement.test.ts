@@ -1,12 +1,16 @@
-import { plainType } from '@kalamdb/protocol';
+import { plainType, SnowflakeSequence } from '@kalamdb/protocol';
 import type { ColumnDefinition, QualifiedName, Statement, TableOptions } from '@kalamdb/sql';
 import { SeededRandom, VirtualTime } from '@kalamdb/testing';
 import { describe, expect, it } from 'vitest';
-import { Accounts } from '../access/accounts.ts';
+import type { Accounts } from '../access/accounts.ts';
 import { PasswordHasher } from '../access/password.ts';
 import { type CatalogWorld, openCatalog } from '../catalog/catalog.fixture.ts';
 import { NO_OPTIONS } from '../catalog/table.ts';
 import type { Principal, Role, StatementResult } from '../contract.ts';
+import { openAccess } from '../database/open-access.ts';
+import { JobIndex } from '../jobs/job-index.ts';
+import { JobLedger } from '../jobs/job-ledger.ts';
+import { evaluationFor } from '../session/evaluation.ts';
 import { runDdl } from './run-statement.ts';
 
 const root: Principal = { userId: 'root', role: 'system' };
@@ -21,17 +25,26 @@ interface World extends CatalogWorld {
 }
 
 function worldOf(world: CatalogWorld, environment: { time: VirtualTime; random: SeededRandom }): World {
-  const { catalog, commit, latches } = world;
+  const { catalog, commit, latches, sequencer } = world;
   const hasher = new PasswordHasher({ memoryKib: 64, iterations: 1 }, environment.random);
-  const accounts = new Accounts({ catalog, hasher, clock: environment.time, commit });
+  const { time, random } = environment;
+  const { accounts, users } = openAccess({ catalog, sequencer, hasher, random, clock: time, timers: time, warn: () => undefined }, {});
+  const jobs = new JobLedger({ index: new JobIndex(), random, nodeId: 1, executors: new Map() });
   const run = (statement: Statement, principal = root): Promise<StatementResult> =>
     runDdl(statement, {
       principal,
       namespace: 'app',
       catalog,
-      accounts,
+      users,
       random: environment.random,
+      jobs,
       commit,
+      settle: () => sequencer.flush(),
+      someRow: () => Promise.resolve(false),
+      tableFigures: () => Promise.resolve({ rows: 0, bytes: 0, streams: 0 }),
+      killLiveQuery: () => false,
+      bindQuery: async () => [],
+      evaluation: () => evaluationFor({ clock: time, random, ids: new SnowflakeSequence({ clock: time, node: 1 }) }, principal, []),
       exclusive: (work) => latches.exclusive(work),
       latch: (ids, work) => latches.hold(ids, work),
     });
@@ -273,7 +286,12 @@ describe('SHOW and DESCRIBE', () => {
   it('describe a table column by column', async () => {
     const { rows, say } = await open();
     await say(create('t'));
-    const describeTable = (name: string, history = false): Statement => ({ kind: 'describe-table', table: named(name), history });
+    const describeTable = (name: string, history = false): Statement => ({
+      kind: 'describe-table',
+      table: named(name),
+      history,
+      extended: false,
+    });
     const expected = [
       ['id', 1, 1n, 'INT', false, true, null, null, 1],
       ['t', 2, 2n, 'TEXT', true, false, null, null, 1],
@@ -357,6 +375,6 @@ describe('users', () => {
 describe('other statements', () => {
   it('that are not built say so by name', async () => {
     const { say } = await open();
-    await expect(say({ kind: 'not-implemented', what: 'ALTER TABLE' })).rejects.toThrow('Not implemented: ALTER TABLE');
+    await expect(say({ kind: 'not-implemented', what: 'CREATE TOPIC' })).rejects.toThrow('Not implemented: CREATE TOPIC');
   });
 });

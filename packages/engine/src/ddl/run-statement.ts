@@ -1,20 +1,28 @@
 import { kalamError } from '@kalamdb/protocol';
 import type { Statement } from '@kalamdb/sql';
 import type { StatementResult } from '../contract.ts';
+import { alterTable } from './alter-table.ts';
 import { createTable } from './create-table.ts';
 import type { DdlContext } from './ddl-context.ts';
 import { describeTable } from './describe-table.ts';
 import { dropTable } from './drop-table.ts';
-import { createNamespace, dropNamespace, showNamespaces, useNamespace } from './namespaces.ts';
+import { killJob } from './jobs.ts';
+import { killLiveQuery, subscribeTo } from './live-statements.ts';
+import { alterNamespace, createNamespace, dropNamespace, showNamespaces, useNamespace } from './namespaces.ts';
 import { refuseNotBuilt } from './not-built.ts';
+import { showColumns, showManifest, showStats, showStorages } from './show-statements.ts';
 import { showTables } from './show-tables.ts';
-import { createUser, dropUser } from './users.ts';
+import { storageTable } from './storage-statements.ts';
+import { alterUser, createUser, dropUser } from './users.ts';
+import { createView, dropView } from './views.ts';
 
 /** Runs a statement that is not a plan: DDL, SHOW, DESCRIBE, USE, users. */
 export async function runDdl(statement: Statement, context: DdlContext): Promise<StatementResult> {
   switch (statement.kind) {
     case 'create-namespace':
       return createNamespace(statement, context);
+    case 'alter-namespace':
+      return alterNamespace(statement, context);
     case 'drop-namespace':
       return dropNamespace(statement, context);
     case 'show-namespaces':
@@ -23,14 +31,40 @@ export async function runDdl(statement: Statement, context: DdlContext): Promise
       return useNamespace(statement, context);
     case 'create-table':
       return createTable(statement, context);
+    case 'alter-table':
+      return alterTable(statement, context);
+    case 'create-view':
+      return createView(statement, context);
+    case 'drop-view':
+      return dropView(statement, context);
     case 'drop-table':
       return dropTable(statement, context);
     case 'show-tables':
       return showTables(statement, context);
+    case 'show-storages':
+      return showStorages(context);
+    case 'show-manifest':
+      return showManifest(context);
+    case 'show-columns':
+    case 'describe-columns':
+      return showColumns(statement, context);
+    case 'show-stats':
+      return showStats(statement, context);
+    case 'kill-job':
+      return killJob(statement, context);
+    case 'storage-flush-table':
+    case 'storage-compact-table':
+      return storageTable(statement, context);
+    case 'kill-live-query':
+      return killLiveQuery(statement, context);
+    case 'subscribe-to':
+      return subscribeTo(statement, context);
     case 'describe-table':
       return describeTable(statement, context);
     case 'create-user':
       return createUser(statement, context);
+    case 'alter-user':
+      return alterUser(statement, context);
     case 'drop-user':
       return dropUser(statement, context);
     case 'not-implemented':
@@ -40,6 +74,8 @@ export async function runDdl(statement: Statement, context: DdlContext): Promise
     case 'update':
     case 'delete':
     case 'execute-as-user':
+    case 'explain':
+    case 'set-option':
     case 'begin':
     case 'commit':
     case 'rollback':

@@ -1,6 +1,6 @@
 import { kalamError } from '@kalamdb/protocol';
 import type { Statement } from '@kalamdb/sql';
-import { SCHEMAS, tableRepository } from '../catalog/system-tables/schemas.ts';
+import { SCHEMAS } from '../catalog/system-tables/schemas.ts';
 import type { StatementResult } from '../contract.ts';
 import { type DdlContext, requireUser } from './ddl-context.ts';
 import { resultColumns } from './result-columns.ts';
@@ -11,6 +11,6 @@ export async function showTables(statement: Extract<Statement, { kind: 'show-tab
   const namespace = statement.namespace?.toLowerCase();
   if (namespace !== undefined && !context.catalog.hasNamespace(namespace)) throw kalamError('NAMESPACE_MISSING', { namespace });
   const width = SCHEMAS.columns.length;
-  const rows = [...context.catalog.tableVersions(namespace)].map((record) => tableRepository.toRow(record).slice(0, width));
+  const rows = [...context.catalog.tableVersions(namespace)].map((cells) => cells.slice(0, width));
   return { kind: 'rows', columns: resultColumns(SCHEMAS), rows, asUser: context.principal.userId };
 }

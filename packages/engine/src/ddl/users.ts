@@ -1,9 +1,10 @@
 import { type JsonValue, kalamError, parseJson } from '@kalamdb/protocol';
 import type { Statement } from '@kalamdb/sql';
-import type { NewAccount } from '../access/accounts.ts';
-import { ROOT_USER } from '../catalog/bootstrap.ts';
+import type { Actor, NewAccount, UserChange } from '../access/users.ts';
+import type { SystemWriter } from '../catalog/system-tables/repository.ts';
 import type { Role, StatementResult } from '../contract.ts';
-import { type DdlContext, messageResult, requireAdmin } from './ddl-context.ts';
+import { createUserCleanup } from '../jobs/user-cleanup.ts';
+import { type DdlContext, messageResult, requireAdmin, requireRole } from './ddl-context.ts';
 
 /** Role words of CREATE USER and ALTER USER (sql-dialect B20). */
 const ROLE_WORDS: ReadonlyMap<string, Role> = new Map<string, Role>([
@@ -19,40 +20,54 @@ const ROLE_WORDS: ReadonlyMap<string, Role> = new Map<string, Role>([
 ]);
 
 type CreateUser = Extract<Statement, { kind: 'create-user' }>;
+type AlterUser = Extract<Statement, { kind: 'alter-user' }>;
 
 /** `CREATE USER name WITH … ROLE r [EMAIL 'e']` (sql-dialect B20). Passwords are not judged here, as in the original. */
 export async function createUser(statement: CreateUser, context: DdlContext): Promise<StatementResult> {
-  const role = ROLE_WORDS.get(statement.role.toLowerCase());
-  if (role === undefined) throw kalamError('INVALID_ROLE', { role: statement.role });
+  const role = roleOf(statement.role);
   requireAdmin(context, 'create users');
-  if (role === 'system') requireSystem(context, 'DBA cannot grant System role');
-  await context.accounts.createUser({ userId: statement.name, role, email: statement.email, ...credentials(statement.auth) });
-  return messageResult(context, `User '${statement.name}' created`);
+  const { name: userId, email, auth } = statement;
+  await context.users.create({ userId, role, email, ...credentials(auth) }, actorOf(context));
+  return messageResult(context, `User '${userId}' created`);
+}
+
+/** `ALTER USER name SET {PASSWORD 'p' | ROLE r | EMAIL 'e'}`. Whoever is no admin changes an own password over HTTP. */
+export async function alterUser(statement: AlterUser, context: DdlContext): Promise<StatementResult> {
+  const { name, change } = statement;
+  const wanted: UserChange = change.kind === 'role' ? { kind: 'role', role: roleOf(change.role) } : change;
+  requireRole(context, 'dba', 'ALTER USER requires DBA or System role');
+  await context.users.alter(name, wanted, actorOf(context));
+  return messageResult(context, `User '${name}' updated`);
 }
 
 /** `DROP USER [IF EXISTS] name`: the row stays, the name stays taken, no login any more. */
 export async function dropUser(statement: Extract<Statement, { kind: 'drop-user' }>, context: DdlContext): Promise<StatementResult> {
   requireAdmin(context, 'drop users');
   const { name } = statement;
-  if (name === ROOT_USER) throw kalamError('INVALID_OPERATION', { reason: `User '${ROOT_USER}' cannot be dropped` });
-  if (context.accounts.find(name)?.role === 'system') requireSystem(context, 'DBA cannot drop a System user');
-  if (await context.accounts.dropUser(name)) return messageResult(context, `User '${name}' dropped (soft delete)`);
+  const cleanUp = (writer: SystemWriter): void => createUserCleanup(context.jobs, writer, name);
+  if (await context.users.drop(name, actorOf(context), cleanUp)) return messageResult(context, `User '${name}' dropped (soft delete)`);
   if (statement.ifExists) return messageResult(context, `User '${name}' does not exist (skipped)`);
   throw kalamError('USER_NOT_FOUND', { user: name });
 }
 
-function requireSystem(context: DdlContext, reason: string): void {
-  if (context.principal.role !== 'system') throw kalamError('INSUFFICIENT_PRIVILEGES', { reason });
+function roleOf(word: string): Role {
+  const role = ROLE_WORDS.get(word.toLowerCase());
+  if (role === undefined) throw kalamError('INVALID_ROLE', { role: word });
+  return role;
 }
 
-function credentials(auth: CreateUser['auth']): Pick<NewAccount, 'authType' | 'password' | 'authData'> {
+function actorOf({ principal, clientAddress }: DdlContext): Actor {
+  return { ...principal, address: clientAddress };
+}
+
+function credentials(auth: CreateUser['auth']): Pick<NewAccount, 'authType' | 'password' | 'identity'> {
   switch (auth.kind) {
     case 'password':
-      return { authType: 'Password', password: auth.password, authData: undefined };
+      return { authType: 'Password', password: auth.password, identity: undefined };
     case 'internal':
-      return { authType: 'Internal', password: undefined, authData: undefined };
+      return { authType: 'Internal', password: undefined, identity: undefined };
     case 'oauth':
-      return { authType: 'OAuth', password: undefined, authData: oauthData(auth.json) };
+      return { authType: 'OAuth', password: undefined, identity: identityOf(auth.json) };
     default:
       return auth satisfies never;
   }
@@ -64,7 +79,8 @@ const PROVIDER_ALIASES: ReadonlyMap<string, string> = new Map([
   ['microsoft', 'azure_ad'],
 ]);
 
-function oauthData(json: string | undefined): string {
+/** A provider is named by its id (catalog B4), or by the URL of its issuer, which is taken as it stands. */
+function identityOf(json: string | undefined): NonNullable<NewAccount['identity']> {
   const value = json === undefined ? {} : parsed(json);
   if (typeof value !== 'object' || value === null || Array.isArray(value)) invalidOAuth('OAuth data must be a JSON object');
   const fields = new Map<string, JsonValue>(Object.entries(value));
@@ -72,9 +88,10 @@ function oauthData(json: string | undefined): string {
   const subject = fields.get('subject');
   if (typeof provider !== 'string' || provider === '') return invalidOAuth("OAuth user requires 'provider' field");
   if (typeof subject !== 'string' || subject === '') return invalidOAuth("OAuth user requires 'subject' field");
+  if (/^https?:\/\//i.test(provider)) return { provider, providerType: 'custom', subject };
   const name = provider.toLowerCase();
-  const issuer = PROVIDER_ALIASES.get(name) ?? name;
-  return JSON.stringify({ issuer, provider_type: issuer, subject });
+  const id = PROVIDER_ALIASES.get(name) ?? name;
+  return { provider: id, providerType: id, subject };
 }
 
 function parsed(json: string): JsonValue {

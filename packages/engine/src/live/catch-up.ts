@@ -31,7 +31,9 @@ export interface CatchUpParts {
  */
 export async function catchUp(straggler: Straggler, parts: CatchUpParts): Promise<void> {
   for (let cursor = straggler.cursor; cursor !== undefined; cursor = straggler.cursor) {
-    const changes = cursor.kind === 'complete' ? parts.sources.commits.tail(cursor.seq) : undefined;
+    // The tail holds rows as they were decoded: what is older than the version of the table can only be read from the index.
+    const isExact = cursor.kind === 'complete' && cursor.seq >= straggler.group.sinceSeq;
+    const changes = isExact ? parts.sources.commits.tail(cursor.seq) : undefined;
     if (changes?.length === 0) {
       straggler.join();
       return;
@@ -41,11 +43,12 @@ export async function catchUp(straggler: Straggler, parts: CatchUpParts): Promis
   }
 }
 
-/** Replays commits one after another, until the straggler is stopped. */
+/** Replays commits one after another, until the straggler is stopped or its table altered. */
 async function replay(straggler: Straggler, changes: readonly ChangeSet[], { sources, counters }: CatchUpParts): Promise<void> {
   counters.exactCatchUps += 1;
   const stepsMax = sources.sliceRowsMax ?? SLICE_ROWS_MAX;
   let stepsLeft = stepsMax;
+  const { group } = straggler;
   for (const change of changes) {
     for (const row of rowsFor(straggler, change)) {
       const { cursor } = straggler;
@@ -54,13 +57,14 @@ async function replay(straggler: Straggler, changes: readonly ChangeSet[], { sou
       straggler.advance({ kind: 'complete', seq: row.seq }, straggler.group.bodyOf(row));
       if (--stepsLeft > 0) continue;
       await nextTurn(sources.timers);
+      if (straggler.group !== group) return;
       stepsLeft = stepsMax;
     }
     if (straggler.cursor === undefined) return;
     straggler.advance({ kind: 'complete', seq: change.seq }, undefined);
     if (--stepsLeft > 0) continue;
     await nextTurn(sources.timers);
-    if (straggler.cursor === undefined) return;
+    if (straggler.cursor === undefined || straggler.group !== group) return;
     stepsLeft = stepsMax;
   }
 }

@@ -1,4 +1,4 @@
-import { kalamError } from '@kalamdb/protocol';
+import { KalamError, kalamError } from '@kalamdb/protocol';
 import type { Principal } from '../contract.ts';
 import type { LiveCounters } from './counters.ts';
 import { FilterContext } from './filter-context.ts';
@@ -10,7 +10,7 @@ import type { Router } from './router.ts';
 import type { LiveSources } from './sources.ts';
 import { Subscription, type SubscriptionHost } from './subscription.ts';
 
-/** Subscriptions that one connection may hold. */
+/** Subscriptions that one connection may hold, unless set otherwise. */
 export const CONNECTION_SUBSCRIPTIONS_MAX = 100;
 
 /** A subscribe message. */
@@ -42,6 +42,8 @@ export interface ConnectOptions {
   /** Unique among open connections. */
   readonly connectionId: string;
   readonly sink: LiveSink;
+  /** Default {@link CONNECTION_SUBSCRIPTIONS_MAX}. */
+  readonly subscriptionsMax?: number | undefined;
 }
 
 /** The live queries of one connection. Whoever opens one closes it. */
@@ -50,15 +52,17 @@ export class LiveConnection implements SubscriptionHost {
   readonly principal: Principal;
   readonly sink: LiveSink;
   readonly #hub: LiveHub;
+  readonly #subscriptionsMax: number;
   readonly #subscriptions = new Map<string, Subscription>();
   #flow: 'flowing' | 'paused' | 'closed' = 'flowing';
   #flowWaiters: (() => void)[] = [];
 
-  constructor(hub: LiveHub, principal: Principal, { connectionId, sink }: ConnectOptions) {
+  constructor(hub: LiveHub, principal: Principal, { connectionId, sink, subscriptionsMax }: ConnectOptions) {
     this.#hub = hub;
     this.principal = principal;
     this.connectionId = connectionId;
     this.sink = sink;
+    this.#subscriptionsMax = subscriptionsMax ?? CONNECTION_SUBSCRIPTIONS_MAX;
   }
 
   get sources(): LiveSources {
@@ -118,6 +122,27 @@ export class LiveConnection implements SubscriptionHost {
   /** Ends a subscription without a frame; an unknown id is ignored. */
   unsubscribe(id: string): void {
     this.#subscriptions.get(id)?.end();
+  }
+
+  /**
+   * Delivers a `progress` frame to each subscription that is live and past which commits have gone that it was sent nothing
+   * of: its client may resume from there.
+   */
+  progress(): void {
+    for (const subscription of this.#subscriptions.values()) subscription.progress();
+  }
+
+  rebind(subscription: Subscription): void {
+    if (subscription.state === 'ended') return;
+    const { namespace, name } = subscription.group.plan.table;
+    try {
+      subscription.attach(this.#acquireGroup(subscription.sql));
+    } catch (error) {
+      const denied = error instanceof KalamError && error.code === 'SUBSCRIBE_DENIED';
+      const table = `${namespace}.${name}`;
+      const reason = denied ? `access to table ${table} was withdrawn` : `table ${table} was altered and the query no longer fits it`;
+      subscription.fail(kalamError('SUBSCRIPTION_ENDED', { reason }, { cause: error }));
+    }
   }
 
   /** Stops pushes: from now on subscriptions keep their cursor. May be called by the sink within `deliver`. */
@@ -187,7 +212,7 @@ export class LiveConnection implements SubscriptionHost {
     const name = JSON.stringify([partition.tableId, plan.table.version, partition.owner, plan.shape, maskedCells, ...caller]);
     return router.acquire(name, () => {
       const context = new FilterContext(sources.context(this.principal), sources.clock);
-      return new QueryGroup({ name, plan, partition, maskedCells, context, counters });
+      return new QueryGroup({ name, plan, partition, sinceSeq: sources.sinceSeq(plan.table), maskedCells, context, counters });
     });
   }
 
@@ -212,8 +237,8 @@ export class LiveConnection implements SubscriptionHost {
   /** Ends the subscription that is replaced, or counts one more. */
   #makeRoom(id: string): void {
     const earlier = this.#subscriptions.get(id);
-    if (earlier === undefined && this.#subscriptions.size >= CONNECTION_SUBSCRIPTIONS_MAX) {
-      throw kalamError('CONNECTION_SUBSCRIPTION_LIMIT', { max: CONNECTION_SUBSCRIPTIONS_MAX });
+    if (earlier === undefined && this.#subscriptions.size >= this.#subscriptionsMax) {
+      throw kalamError('CONNECTION_SUBSCRIPTION_LIMIT', { max: this.#subscriptionsMax });
     }
     earlier?.end();
     this.#hub.reserve(this.principal.userId);

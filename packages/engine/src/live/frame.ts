@@ -14,8 +14,8 @@ export class SharedBody {
   }
 
   /**
-   * Members of a JSON object without braces, for example `"change_type":"insert","rows":[{"id":1}]`, or `"rows":[…]` of a
-   * batch. Bodies that reach a sink are already encoded, so this does not throw there.
+   * Members of a JSON object without braces, for example `"change_type":"insert","rows":[{"id":1}]`. Bodies that reach a sink
+   * are already encoded, so this does not throw there.
    */
   json(): string {
     if (this.#encode !== undefined) {
@@ -35,11 +35,12 @@ export interface BatchControl {
   readonly lastSeqId: bigint | undefined;
 }
 
-/** One frame to one subscription. */
+/** One frame to one subscription; the rows of a batch are JSON objects. */
 export type LiveFrame =
   | { readonly kind: 'ack'; readonly subscriptionId: string; readonly control: BatchControl; readonly schema: readonly ResultColumn[] }
-  | { readonly kind: 'batch'; readonly subscriptionId: string; readonly control: BatchControl; readonly rows: SharedBody }
+  | { readonly kind: 'batch'; readonly subscriptionId: string; readonly control: BatchControl; readonly rows: readonly string[] }
   | { readonly kind: 'change'; readonly subscriptionId: string; readonly body: SharedBody }
+  | { readonly kind: 'progress'; readonly subscriptionId: string; readonly seq: bigint }
   | { readonly kind: 'error'; readonly subscriptionId: string; readonly code: WireErrorCode; readonly message: string };
 
 /** Where a connection's frames go. Called in order, synchronously; it never throws. It may call `pause` of its connection. */

@@ -168,6 +168,7 @@ export class LiveWorld {
         return { partition: this.partition(of as Table, principal.userId), maskedCells: [] };
       },
       horizon: (of, partition) => (of.kind === 'stream' ? sequencer.streams.horizon(partition) : 0n),
+      sinceSeq: (of) => (of as Table).sinceSeq,
       isLost: () => false,
       context,
     };

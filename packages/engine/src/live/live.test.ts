@@ -110,11 +110,11 @@ describe('a subscription ends', () => {
     expect(await ended('t', 'all', () => world.live.endForTable(TABLES.user.id, 'table dropped'))).toEqual(says('t', 'dropped'));
     expect(await ended('u', 'all', () => world.live.endForUser('alice', 'role changed'))).toEqual(says('u', 'role changed'));
     const lost = () => {
-      world.live.recheckAccess(TABLES.shared.id, 'access changed');
+      world.live.rebindTable(TABLES.shared.id);
       world.denied.add(TABLES.shared.id);
-      world.live.recheckAccess(TABLES.shared.id, 'access changed');
+      world.live.rebindTable(TABLES.shared.id);
     };
-    expect(await ended('a', 'shared', lost)).toEqual(says('a', 'access changed'));
+    expect(await ended('a', 'shared', lost)).toEqual(says('a', 'was withdrawn'));
     const count = client.frames.length;
     await put([1, 'a', 1n]);
     expect([client.frames.length, connection.subscriptionCount]).toEqual([count, 0]);

@@ -54,10 +54,15 @@ export class Live implements LiveHub {
   readonly #userSubscriptionsMax: number;
   readonly #connections = new Set<LiveConnection>();
   readonly #perUser = new Map<string, number>();
+  #subscriptions = 0;
+  #subscriptionPeak = 0;
   readonly #stopObserving: () => void;
   #dispatchedSeq: bigint;
   /** A large commit, and what has come after it, is handed on in slices. */
   #dispatching = false;
+  /** Subscriptions whose tables were altered, in the order in which they are bound anew. */
+  readonly #detached = new Set<Subscription>();
+  #rebinding = false;
   #closed = false;
 
   constructor(sources: LiveSources, limits: LiveLimits = {}) {
@@ -69,6 +74,16 @@ export class Live implements LiveHub {
 
   get dispatchedSeq(): bigint {
     return this.#dispatchedSeq;
+  }
+
+  /** Subscriptions that are open. */
+  get subscriptionCount(): number {
+    return this.#subscriptions;
+  }
+
+  /** The most subscriptions that were open at a time. */
+  get subscriptionPeak(): number {
+    return this.#subscriptionPeak;
   }
 
   /** Opens a connection's place among the live queries; its owner closes it. */
@@ -125,18 +140,17 @@ export class Live implements LiveHub {
     );
   }
 
-  /** Asks again for access to a table whose access level has changed, and ends the subscriptions that lost it. */
-  recheckAccess(tableId: number, reason: string): void {
+  /**
+   * A table was altered: its subscriptions go on with its new version, or end when that refuses them. From this turn on nothing is sent
+   * to them in the old one; binding many again takes slices.
+   */
+  rebindTable(tableId: number): void {
     for (const subscription of this.#all()) {
-      const { group, host } = subscription;
-      if (group.partition.tableId !== tableId) continue;
-      try {
-        this.sources.grant(host.principal, group.plan.table);
-      } catch {
-        // Whatever the refusal says, the subscriber is told that its subscription has ended and why.
-        endAll([subscription], reason);
-      }
+      if (subscription.group.partition.tableId !== tableId) continue;
+      subscription.detach();
+      this.#detached.add(subscription);
     }
+    if (!this.#rebinding) void this.#rebindInSlices();
   }
 
   /** Stops following commits and closes every connection without a frame. */
@@ -150,10 +164,13 @@ export class Live implements LiveHub {
     const count = this.#perUser.get(userId) ?? 0;
     if (count >= this.#userSubscriptionsMax) throw kalamError('SUBSCRIPTION_LIMIT');
     this.#perUser.set(userId, count + 1);
+    this.#subscriptions += 1;
+    this.#subscriptionPeak = Math.max(this.#subscriptionPeak, this.#subscriptions);
   }
 
   giveBack(userId: string): void {
     const count = this.#perUser.get(userId) ?? 0;
+    this.#subscriptions -= 1;
     if (count > 1) this.#perUser.set(userId, count - 1);
     else this.#perUser.delete(userId);
   }
@@ -202,6 +219,22 @@ export class Live implements LiveHub {
     this.#dispatching = false;
   }
 
+  async #rebindInSlices(): Promise<void> {
+    this.#rebinding = true;
+    const steps = this.#rebindSteps();
+    while (!this.#closed && !this.#slice(steps)) await nextTurn(this.sources.timers);
+    this.#rebinding = false;
+  }
+
+  *#rebindSteps(): Steps<void> {
+    // Grows while it is walked, when another table is altered.
+    for (const subscription of this.#detached) {
+      this.#detached.delete(subscription);
+      subscription.host.rebind(subscription);
+      yield;
+    }
+  }
+
   *#dispatchSteps(changes: readonly ChangeSet[]): Steps<void> {
     for (const { parts, seq } of changes) {
       let left = STEP_ROWS;
@@ -237,6 +270,8 @@ export class Live implements LiveHub {
 
 /** Evaluates and encodes once and pushes to each member; what cannot be evaluated or encoded ends them. */
 function pushToGroup(group: QueryGroup, row: RowChange): void {
+  // Handed on late, and in the form of an older version of the table: whoever joined since has read it.
+  if (row.seq <= group.sinceSeq) return;
   try {
     const body = group.bodyOf(row);
     if (body === undefined) return;

@@ -22,6 +22,7 @@ function group(maskedCells: readonly number[], filter?: QueryGroup['plan']['filt
       equalities: [],
     },
     partition: TABLES.user.partitionFor('alice'),
+    sinceSeq: 0n,
     maskedCells,
     context: {} as ReturnType<LiveSources['context']>,
     counters: new LiveCounters(),

@@ -2,13 +2,11 @@ import { KalamError, kalamError } from '@kalamdb/protocol';
 import type { EvalContext, SubscriptionPlan } from '@kalamdb/sql';
 import type { PartitionId } from '@kalamdb/storage';
 import type { RowChange, RowVersion } from '../contract.ts';
+import { maskedCell } from '../read/mask.ts';
 import type { LiveCounters } from './counters.ts';
 import { SharedBody } from './frame.ts';
 import { type RoutingEquality, routingEquality } from './routing-equality.ts';
 import { type RowEncoder, rowEncoderOf } from './row-encoder.ts';
-
-/** What a secret reads as to whoever may not see it. */
-const MASK = '***';
 
 /** A subscription as its group sees it. */
 export interface GroupMember {
@@ -24,6 +22,8 @@ export interface QueryGroupParts {
   readonly name: string;
   readonly plan: SubscriptionPlan;
   readonly partition: PartitionId;
+  /** The commit that made the version of the table that the plan is for; 0n for its first. */
+  readonly sinceSeq: bigint;
   /** Positions in `cells` that read as `***`. */
   readonly maskedCells: readonly number[];
   readonly context: EvalContext;
@@ -38,6 +38,7 @@ export class QueryGroup {
   readonly name: string;
   readonly plan: SubscriptionPlan;
   readonly partition: PartitionId;
+  readonly sinceSeq: bigint;
   readonly encoder: RowEncoder;
   /** The condition that the router finds the group by. */
   readonly equality: RoutingEquality | undefined;
@@ -48,10 +49,11 @@ export class QueryGroup {
   readonly #context: EvalContext;
   readonly #counters: LiveCounters;
 
-  constructor({ name, plan, partition, maskedCells, context, counters }: QueryGroupParts) {
+  constructor({ name, plan, partition, sinceSeq, maskedCells, context, counters }: QueryGroupParts) {
     this.name = name;
     this.plan = plan;
     this.partition = partition;
+    this.sinceSeq = sinceSeq;
     this.encoder = rowEncoderOf(plan);
     this.equality = routingEquality(plan, maskedCells);
     this.#maskedCells = maskedCells;
@@ -109,7 +111,7 @@ export class QueryGroup {
   #seen(version: RowVersion): RowVersion {
     if (this.#maskedCells.length === 0) return version;
     const cells = [...version.cells];
-    for (const index of this.#maskedCells) if (cells[index] !== null) cells[index] = MASK;
+    for (const index of this.#maskedCells) cells[index] = maskedCell(cells[index] ?? null);
     return { ...version, cells };
   }
 

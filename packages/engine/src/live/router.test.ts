@@ -33,6 +33,7 @@ function group(name: string, equalities: SubscriptionPlan['equalities']): QueryG
     name,
     plan: plan(name, equalities),
     partition: PARTITION,
+    sinceSeq: 0n,
     maskedCells: [],
     context: CONTEXT,
     counters: new LiveCounters(),
@@ -89,6 +90,8 @@ describe('routing', () => {
           expect(concerned.filter((each) => !visited.includes(each))).toEqual([]);
         }
         expect(router.groupCount).toBe(joined.size);
+        expect(router.isUsed(PARTITION)).toBe(joined.size > 0);
+        expect(router.isUsed({ ...PARTITION, owner: 'somebody else' })).toBe(false);
       }),
     );
   });

@@ -64,6 +64,8 @@ class PartitionRoutes {
 export class Router {
   readonly #tables = new Map<number, Map<string, PartitionRoutes>>();
   readonly #groups = new Map<string, QueryGroup>();
+  /** Queries in use by table and owner. */
+  readonly #used = new Map<number, Map<string, number>>();
 
   /** The group of that name, made if there is none. Each call is one use that `release` gives back. */
   acquire(name: string, make: () => QueryGroup): QueryGroup {
@@ -71,6 +73,7 @@ export class Router {
     if (group === undefined) {
       group = make();
       this.#groups.set(name, group);
+      this.#count(group.partition, 1);
     }
     group.uses += 1;
     return group;
@@ -79,7 +82,26 @@ export class Router {
   /** Gives a use back; the last one forgets the group. */
   release(group: QueryGroup): void {
     group.uses -= 1;
-    if (group.uses === 0) this.#groups.delete(group.name);
+    if (group.uses > 0) return;
+    this.#groups.delete(group.name);
+    this.#count(group.partition, -1);
+  }
+
+  /** Whether anybody subscribes to the partition, live or on the way to it. */
+  isUsed({ tableId, owner }: PartitionId): boolean {
+    return this.#used.get(tableId)?.has(owner) === true;
+  }
+
+  #count({ tableId, owner }: PartitionId, more: 1 | -1): void {
+    let owners = this.#used.get(tableId);
+    if (owners === undefined) {
+      owners = new Map();
+      this.#used.set(tableId, owners);
+    }
+    const count = (owners.get(owner) ?? 0) + more;
+    if (count > 0) owners.set(owner, count);
+    else owners.delete(owner);
+    if (owners.size === 0) this.#used.delete(tableId);
   }
 
   /** From now on the member gets the changes of its group. */

@@ -60,16 +60,13 @@ export function short(frame: LiveFrame): unknown {
     case 'ack':
       return ['ack', frame.control.batchNum, frame.control.status, frame.control.hasMore];
     case 'batch':
-      return [
-        'batch',
-        frame.control.batchNum,
-        frame.control.status,
-        ...JSON.parse(`{${frame.rows.json()}}`).rows.map(({ id }: { id: number }) => id),
-      ];
+      return ['batch', frame.control.batchNum, frame.control.status, ...frame.rows.map((text): number => JSON.parse(text).id)];
     case 'change': {
       const { change_type, rows, old_values } = JSON.parse(`{${frame.body.json()}}`);
       return [change_type, (rows ?? old_values)[0].id ?? (rows ?? old_values)[0].row_id];
     }
+    case 'progress':
+      return ['progress'];
     case 'error':
       return ['error', frame.code];
   }

@@ -59,6 +59,11 @@ export class SimulatedClient implements LiveSink {
       case 'change':
         this.#change(JSON.parse(`{${frame.body.json()}}`));
         break;
+      case 'progress':
+        if (frame.seq <= this.#lastChangeSeq) this.problems.push(`progress to ${frame.seq} after ${this.#lastChangeSeq}`);
+        this.#lastChangeSeq = frame.seq;
+        this.highest = frame.seq;
+        break;
       case 'error':
         this.ended = frame.code;
         break;
@@ -72,9 +77,8 @@ export class SimulatedClient implements LiveSink {
   }
 
   #batch({ rows, control }: Extract<LiveFrame, { kind: 'batch' }>): void {
-    const { rows: given }: { rows: Record<string, unknown>[] } = JSON.parse(`{${rows.json()}}`);
     let last: bigint | undefined;
-    for (const row of given) {
+    for (const row of rows.map((text): Record<string, unknown> => JSON.parse(text))) {
       const seq = seqOf(row) ?? 0n;
       if (last !== undefined && seq <= last) this.problems.push(`batch not in _seq order: ${seq} after ${last}`);
       last = seq;

@@ -52,6 +52,8 @@ export interface LiveSources {
    * cannot serve a cursor below it. 0n when nothing was ever forgotten.
    */
   horizon(table: TableInfo, partition: PartitionId): bigint;
+  /** The commit that made the newest version of the table, 0n for its first: decoded rows of older commits have other cells. */
+  sinceSeq(table: TableInfo): bigint;
   /** Whether a client that stands at `seq` may have seen commits that were lost in a power cut. */
   isLost(seq: bigint): boolean;
   /** What filters of this principal read; the time in it is replaced by the time of each evaluation. */

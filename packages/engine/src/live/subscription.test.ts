@@ -86,6 +86,23 @@ describe('the initial load', () => {
     expect([client.problems, [...client.rows.keys()]]).toEqual([[], [2, 3, 4]]);
   });
 
+  it('a batch asked for past the load comes when everything that was missed has been told', async () => {
+    const { connect, put } = open();
+    await put([1, 'a', 1n]);
+    const { client, connection } = connect();
+    await subscribe(connection, 'all', {});
+    connection.pause();
+    await put([2, 'b', 1n], [3, 'c', 1n]);
+    const asked = connection.nextBatch('s', 2n ** 63n - 1n);
+    connection.resume();
+    await asked;
+    expect(client.frames.slice(2).map(short)).toEqual([
+      ['insert', 2],
+      ['insert', 3],
+      ['batch', 1, 'ready'],
+    ]);
+  });
+
   it('next_batch without a position begins again, and after the load it changes nothing', async () => {
     const { connect, put } = open();
     await put([1, 'a', 1n], [2, 'b', 1n]);
@@ -218,6 +235,48 @@ describe('resume', () => {
     await new Promise((resolve) => setImmediate(resolve));
     expect(client.frames.map(short).at(-1)).toEqual(['error', 'RESYNC_REQUIRED']);
     expect(world.live.counters.resyncs).toBe(3);
+  });
+});
+
+describe('progress', () => {
+  it('names the last commit to a subscription that was sent nothing of it, once, and a resume goes on there', async () => {
+    const { connect, put, remove } = open();
+    await put([1, 'a', 9n], [2, 'b', 1n]);
+    const { client, connection } = connect();
+    await subscribe(connection, 'n > 5');
+    connection.progress();
+    await put([3, 'c', 1n]);
+    connection.progress();
+    connection.progress();
+    await put([4, 'd', 9n]);
+    connection.progress();
+    expect(client.frames.slice(1).map(short)).toEqual([['progress'], ['insert', 4]]);
+    expect(client.problems).toEqual([]);
+    await put([5, 'e', 1n]);
+    connection.progress();
+    connection.close();
+    await remove([1, 'a', 9n]);
+    const again = connect(ALICE, 'c2');
+    await subscribe(again.connection, 'n > 5', { from: client.highest });
+    expect(again.client.frames.slice(1).map(short)).toEqual([
+      ['batch', 0, 'ready'],
+      ['delete', 1],
+    ]);
+  });
+
+  it('says nothing while a load or a catch-up is not over', async () => {
+    const { connect, put } = open();
+    await put([1, 'a', 1n], [2, 'b', 1n]);
+    const { client, connection } = connect();
+    await subscribe(connection, 'all', { batchSize: 1 });
+    await put([3, 'c', 1n]);
+    connection.progress();
+    connection.pause();
+    connection.progress();
+    expect(client.frames.map(short)).toEqual([
+      ['ack', 0, 'loading', true],
+      ['batch', 0, 'loading', 1],
+    ]);
   });
 });
 

@@ -2,7 +2,7 @@ import { kalamError } from '@kalamdb/protocol';
 import type { Principal } from '../contract.ts';
 import { catchUp, type Straggler } from './catch-up.ts';
 import type { LiveCounters } from './counters.ts';
-import { batchControl, type LiveSink, SharedBody } from './frame.ts';
+import { batchControl, type LiveSink, type SharedBody } from './frame.ts';
 import { type Cursor, type LoadedBatch, loadLastRows, loadPage } from './initial-load.ts';
 import type { LoadMode, SubscribeOptions } from './load-mode.ts';
 import type { GroupMember, QueryGroup } from './query-group.ts';
@@ -24,6 +24,8 @@ export interface SubscriptionHost {
   readonly dispatchedSeq: bigint;
   /** Resolves when the connection takes pushes again, or is closed. */
   flowing(): Promise<void>;
+  /** Binds the subscription anew; what the new version of its table refuses ends with SUBSCRIPTION_ENDED. */
+  rebind(subscription: Subscription): void;
   /** Forgets the subscription; called at most once for each, by {@link Subscription.end}. */
   forget(subscription: Subscription): void;
 }
@@ -52,13 +54,13 @@ export class Subscription implements GroupMember, Straggler {
   readonly id: string;
   readonly sql: string;
   readonly options: SubscribeOptions | undefined;
-  readonly group: QueryGroup;
   readonly createdAtMillis: number;
   /** Change frames delivered. */
   changes = 0;
   lastUpdateMillis: number;
   readonly #host: SubscriptionHost;
   readonly #mode: LoadMode;
+  #group: QueryGroup;
   #state: State = { kind: 'loading' };
   /** Set when the initial load began: rows above it are left to catch-up. */
   #boundary = 0n;
@@ -67,12 +69,16 @@ export class Subscription implements GroupMember, Straggler {
   #catchingUp = false;
   /** While live: every change at or below it was pushed or means nothing. */
   #pushedSeq = 0n;
+  #caughtUpWaiters: (() => void)[] = [];
+  /** Its table was altered: until it is bound anew nothing is read or sent. */
+  #detached = false;
+  #attachedWaiters: (() => void)[] = [];
 
   constructor(host: SubscriptionHost, request: SubscriptionRequest) {
     this.id = request.id;
     this.sql = request.sql;
     this.options = request.options;
-    this.group = request.group;
+    this.#group = request.group;
     this.#mode = request.mode;
     this.#host = host;
     this.createdAtMillis = host.sources.clock.now();
@@ -81,6 +87,10 @@ export class Subscription implements GroupMember, Straggler {
 
   get host(): SubscriptionHost {
     return this.#host;
+  }
+
+  get group(): QueryGroup {
+    return this.#group;
   }
 
   get state(): State['kind'] {
@@ -93,7 +103,7 @@ export class Subscription implements GroupMember, Straggler {
 
   /** Where catch-up continues; `undefined` when it must not. */
   get cursor(): Cursor | undefined {
-    return this.#state.kind === 'behind' && !this.#host.paused ? this.#state.cursor : undefined;
+    return this.#state.kind === 'behind' && !this.#host.paused && !this.#detached ? this.#state.cursor : undefined;
   }
 
   /**
@@ -111,10 +121,14 @@ export class Subscription implements GroupMember, Straggler {
     await this.#fetchBatch(after, (batch) => this.#acknowledge(batch));
   }
 
-  /** Sends the next batch, after `lastSeq` or from the beginning. Throws the BATCH_* errors; a load that fails ends the subscription. */
+  /**
+   * Sends the next batch, after `lastSeq` or from the beginning. Past the load it waits until catch-up is done, so that its batch says
+   * that everything before it has been told. Throws the BATCH_* errors; a load that fails ends the subscription.
+   */
   async nextBatch(lastSeq: bigint | undefined): Promise<void> {
     if (this.#mode.kind === 'none') throw kalamError('BATCH_WITHOUT_DATA', { id: this.id });
     if (this.#batchInProgress) throw kalamError('BATCH_IN_PROGRESS', { id: this.id });
+    if (this.#state.kind === 'behind') await this.#caughtUp();
     const start = this.#mode.kind === 'resume' ? this.#mode.from : 0n;
     this.#batchNum += 1;
     await this.#fetchBatch(lastSeq ?? start, () => undefined);
@@ -137,6 +151,7 @@ export class Subscription implements GroupMember, Straggler {
     this.#pushedSeq = this.#state.cursor.seq;
     this.#state = { kind: 'live' };
     this.#host.router.join(this.group, this);
+    this.#wakeCaughtUp();
   }
 
   /** The connection takes no pushes any more: from live to behind, at the newest row that was pushed. */
@@ -146,6 +161,29 @@ export class Subscription implements GroupMember, Straggler {
     router.leave(this.group, this);
     const seq = this.#pushedSeq > dispatchedSeq ? this.#pushedSeq : dispatchedSeq;
     this.#state = { kind: 'behind', cursor: { kind: 'complete', seq } };
+  }
+
+  /** Its table was altered: it keeps its cursor, and whatever it does stops until {@link attach}. */
+  detach(): void {
+    this.fallBehind();
+    this.#detached = true;
+  }
+
+  /** Goes on with another group, whose use it takes over: the same query on the new version of its table. It must not have ended. */
+  attach(group: QueryGroup): void {
+    this.#host.router.release(this.#group);
+    this.#group = group;
+    this.#detached = false;
+    this.#wakeAttached();
+    this.wake();
+  }
+
+  /** Tells a client that is right where it stands, if that has moved since it was last told or sent something. */
+  progress(): void {
+    const { dispatchedSeq, sink } = this.#host;
+    if (this.#state.kind !== 'live' || dispatchedSeq <= this.#pushedSeq) return;
+    this.#pushedSeq = dispatchedSeq;
+    sink.deliver({ kind: 'progress', subscriptionId: this.id, seq: dispatchedSeq });
   }
 
   /** Starts catching up if it is behind and nothing hinders it. */
@@ -175,13 +213,34 @@ export class Subscription implements GroupMember, Straggler {
     this.#host.router.leave(this.group, this);
     this.#host.router.release(this.group);
     this.#host.forget(this);
+    this.#wakeCaughtUp();
+    this.#wakeAttached();
+  }
+
+  #wakeAttached(): void {
+    const waiters = this.#attachedWaiters;
+    this.#attachedWaiters = [];
+    for (const wake of waiters) wake();
+  }
+
+  /** Resolves when it is live, or ended. */
+  #caughtUp(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#caughtUpWaiters.push(resolve);
+    });
+  }
+
+  #wakeCaughtUp(): void {
+    const waiters = this.#caughtUpWaiters;
+    this.#caughtUpWaiters = [];
+    for (const wake of waiters) wake();
   }
 
   async #fetchBatch(after: bigint, announce: (batch: LoadedBatch) => void): Promise<void> {
     this.#batchInProgress = true;
     try {
       if (this.#host.paused) await this.#host.flowing();
-      const batch = this.#isEnded() ? undefined : await this.#load(after);
+      const batch = await this.#loadCurrent(after);
       if (batch === undefined || this.#isEnded()) return;
       this.#batchInProgress = false;
       announce(batch);
@@ -195,11 +254,27 @@ export class Subscription implements GroupMember, Straggler {
     }
   }
 
+  /** A load that an ALTER interrupts begins again with the new version of the table; `undefined` when the subscription has ended. */
+  async #loadCurrent(after: bigint): Promise<LoadedBatch | undefined> {
+    while (!this.#isEnded()) {
+      if (this.#detached) await new Promise<void>((resolve) => this.#attachedWaiters.push(resolve));
+      if (this.#isEnded()) return undefined;
+      const { group } = this;
+      const batch = await this.#load(after);
+      if (batch !== undefined && this.#isCurrent(group)) return batch;
+    }
+    return undefined;
+  }
+
+  #isCurrent(group: QueryGroup): boolean {
+    return this.#group === group && !this.#detached;
+  }
+
   #load(after: bigint): Promise<LoadedBatch | undefined> {
     const { sources } = this.#host;
     const { group } = this;
     const mode = this.#mode;
-    const cancelled = (): boolean => this.#isEnded();
+    const cancelled = (): boolean => this.#isEnded() || !this.#isCurrent(group);
     if (this.#batchNum === 0) this.#boundary = sources.commits.watermark;
     const boundary = this.#boundary;
     switch (mode.kind) {
@@ -237,9 +312,7 @@ export class Subscription implements GroupMember, Straggler {
   #deliverBatch({ rows, lastSeq, end }: LoadedBatch): void {
     if (this.#isEnded()) return;
     const control = batchControl(this.#batchNum, end === undefined, lastSeq);
-    const body = new SharedBody(() => `"rows":[${rows.join(',')}]`);
-    body.json();
-    this.#host.sink.deliver({ kind: 'batch', subscriptionId: this.id, control, rows: body });
+    this.#host.sink.deliver({ kind: 'batch', subscriptionId: this.id, control, rows });
     // A batch asked for after the load was complete changes nothing: changes have begun to flow and must not stop.
     if (this.#state.kind !== 'loading' || end === undefined) return;
     this.#state = { kind: 'behind', cursor: end };

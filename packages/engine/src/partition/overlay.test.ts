@@ -4,7 +4,7 @@ import { expect, it } from 'vitest';
 import type { RowVersion } from '../contract.ts';
 import { finishSteps } from '../slices/steps.ts';
 import { PartitionOverlay } from './overlay.ts';
-import { mergeKeys, sortKeys } from './sorted-keys.ts';
+import { mergeKeys, sortInSteps, sortKeys } from './sorted-keys.ts';
 
 const key = (n: number): RowKey => String.fromCharCode(n) as RowKey;
 
@@ -21,14 +21,26 @@ it('keys that are sorted in steps are as sorted at once', () => {
   );
 });
 
-it('gives what a plain list of versions gives, in both orders, while versions come and go', () => {
-  const step = fc.record({ id: fc.nat(39), remove: fc.integer({ min: 0, max: 3 }), read: fc.boolean() });
+it('a list that is sorted in steps is as sorted at once, equal items in their order', () => {
+  const items = fc.array(fc.record({ at: fc.nat(50), name: fc.nat() }), { maxLength: 3000 });
+  fc.assert(
+    fc.property(items, (list) => {
+      expect(finishSteps(sortInSteps(list, (a, b) => a.at <= b.at))).toEqual([...list].sort((a, b) => a.at - b.at));
+    }),
+    { numRuns: 30 },
+  );
+});
+
+it('gives what a plain list of versions gives, in both orders, while versions come and go and it is tidied', () => {
+  const step = fc.record({ id: fc.nat(39), remove: fc.integer({ min: 0, max: 3 }), read: fc.boolean(), tidy: fc.boolean() });
   fc.assert(
     fc.property(fc.array(step, { maxLength: 300 }), (steps) => {
       const overlay = new PartitionOverlay();
       const model: RowVersion[] = [];
       let seq = 0n;
-      for (const { id, remove, read } of steps) {
+      let tidying = overlay.tidy();
+      for (const { id, remove, read, tidy } of steps) {
+        if (tidy && tidying.next().done === true) tidying = overlay.tidy();
         const version: RowVersion = { key: key(id), seq: ++seq, createdSeq: seq, deleted: false, cells: [] };
         overlay.add(version);
         model.push(version);

@@ -1,7 +1,7 @@
 import type { KeyRange, PartitionId, RowKey } from '@kalamdb/storage';
 import type { ChangeSet, PartitionChanges, RowVersion } from '../contract.ts';
 import { finishSteps, type Steps } from '../slices/steps.ts';
-import { firstAtOrAbove, mergeKeys } from './sorted-keys.ts';
+import { firstAtOrAbove, mergeKeys, sortKeys } from './sorted-keys.ts';
 
 const itself = (key: RowKey): RowKey => key;
 
@@ -12,7 +12,7 @@ export function partitionName(partition: PartitionId): string {
 
 /** Versions that one step of a removal takes. */
 const STEP_VERSIONS = 64;
-/** Keys and versions that are gone and still take a place here, beside as many as are there. */
+/** Keys and versions that are gone and still take a place here, beside as many as are there, and keys in no order, before {@link PartitionOverlay.tidy} is due. */
 const STALE_MAX = 1024;
 
 /** The versions of one partition that the hot tier does not hold yet, and the commits still on their way to the log. */
@@ -117,23 +117,62 @@ export class PartitionOverlay {
     chain.splice(index, 1);
     if (chain.length === 0) this.#chains.delete(key);
     this.#versionCount -= 1;
-    this.#dropStale();
+    this.#advanceHead();
   }
 
-  #dropStale(): void {
+  /** Whether what is gone takes more places than it should, or many keys wait to be sorted: {@link tidy} is due. */
+  get isUntidy(): boolean {
+    return (
+      this.#versions.length - this.#head > this.#versionCount * 2 + STALE_MAX ||
+      this.#sortedKeys.length > this.#chains.size * 2 + STALE_MAX ||
+      (this.#newKeys.length > STALE_MAX && this.#newKeys.length * 4 > this.#sortedKeys.length)
+    );
+  }
+
+  /** Gives back the places of what is gone and sorts the keys that came, in short steps; others read and write between them. */
+  *tidy(): Steps<void> {
+    yield* this.#tidyVersions();
+    yield* this.#tidyKeys();
+  }
+
+  #advanceHead(): void {
     const versions = this.#versions;
     for (let head = versions[this.#head]; head !== undefined && !this.#holds(head); head = versions[this.#head]) this.#head += 1;
     if (this.#head > STALE_MAX && this.#head * 2 > versions.length) {
       this.#versions = versions.slice(this.#head);
       this.#head = 0;
     }
-    if (this.#versions.length - this.#head > this.#versionCount * 2 + STALE_MAX) {
-      this.#versions = this.#versions.slice(this.#head).filter((version) => this.#holds(version));
-      this.#head = 0;
+  }
+
+  *#tidyVersions(): Steps<void> {
+    const versions = this.#versions;
+    const kept: RowVersion[] = [];
+    // What is added meanwhile stands at the end, and is looked at too.
+    for (let index = this.#head; index < versions.length; index++) {
+      const version = versions[index];
+      if (version !== undefined && this.#holds(version)) kept.push(version);
+      if (index % STEP_VERSIONS === 0) yield;
     }
-    if (this.#sortedKeys.length > this.#chains.size * 2 + STALE_MAX) {
-      this.#sortedKeys = this.#sortedKeys.filter((key) => this.#chains.has(key));
+    if (this.#versions !== versions) return;
+    this.#versions = kept;
+    this.#head = 0;
+  }
+
+  *#tidyKeys(): Steps<void> {
+    const base = this.#sortedKeys;
+    const fresh = this.#newKeys;
+    const count = fresh.length;
+    const added = yield* sortKeys(fresh.slice(0, count));
+    const keys: RowKey[] = [];
+    for (const key of yield* mergeKeys(base, added)) {
+      // One that went and came again stands there twice.
+      if (key !== keys.at(-1) && this.#chains.has(key)) keys.push(key);
+      if (keys.length % STEP_VERSIONS === 0) yield;
     }
+    // A reader has sorted them meanwhile, or a large commit brought its own.
+    if (this.#sortedKeys !== base || this.#newKeys !== fresh) return;
+    this.#sortedKeys = keys;
+    this.#newKeys = fresh.slice(count);
   }
 
   #holds(version: RowVersion): boolean {
@@ -147,6 +186,7 @@ export class PartitionOverlay {
  */
 export class Overlay {
   readonly #partitions = new Map<string, PartitionOverlay>();
+  readonly #untidy = new Set<PartitionOverlay>();
 
   partition(partition: PartitionId): PartitionOverlay | undefined {
     return this.#partitions.get(partitionName(partition));
@@ -156,7 +196,15 @@ export class Overlay {
     for (const part of change.parts) {
       const overlay = this.partitionFor(part.partition);
       for (const row of part.rows) overlay.add(row);
+      if (overlay.isUntidy) this.#untidy.add(overlay);
     }
+  }
+
+  /** A partition that has become untidy since it was taken last; whoever takes it tidies it. */
+  takeUntidy(): PartitionOverlay | undefined {
+    const [overlay] = this.#untidy;
+    if (overlay !== undefined) this.#untidy.delete(overlay);
+    return overlay;
   }
 
   /** The overlay of a partition, made if there is none; it may be another one later. */
@@ -180,16 +228,22 @@ export class Overlay {
     const overlay = this.#partitions.get(name);
     if (overlay === undefined) return;
     for (const row of part.rows) overlay.remove(row.key, row.seq);
-    if (overlay.isEmpty) this.#partitions.delete(name);
+    if (overlay.isUntidy) this.#untidy.add(overlay);
+    if (!overlay.isEmpty) return;
+    this.#partitions.delete(name);
+    this.#untidy.delete(overlay);
   }
 
   /** {@link remove} in short steps. */
   *removeInSteps(change: ChangeSet): Steps<void> {
-    for (const { partition, rows } of change.parts) {
-      for (let from = 0; from < rows.length; from += STEP_VERSIONS) {
-        this.removePart({ partition, rows: rows.slice(from, from + STEP_VERSIONS) });
-        yield;
-      }
+    for (const part of change.parts) yield* this.removePartInSteps(part);
+  }
+
+  /** {@link removePart} in short steps. */
+  *removePartInSteps({ partition, rows }: PartitionChanges): Steps<void> {
+    for (let from = 0; from < rows.length; from += STEP_VERSIONS) {
+      this.removePart({ partition, rows: rows.length <= STEP_VERSIONS ? rows : rows.slice(from, from + STEP_VERSIONS) });
+      yield;
     }
   }
 }

@@ -60,6 +60,15 @@ const NO_OVERLAY = new PartitionOverlay();
 /** The overlay's part of a scan. */
 type Recent = Generator<RowVersion, undefined>;
 
+/** Leaves out what was decoded for an older version of the table: the hot tier has it. */
+function laidOutAs({ sinceSeq }: RowLayout, recent: Recent): Recent {
+  return sinceSeq === 0n ? recent : newerThan(sinceSeq, recent);
+}
+
+function* newerThan(sinceSeq: bigint, recent: Recent): Recent {
+  for (const version of recent) if (version.seq >= sinceSeq) yield version;
+}
+
 const isWhole = (range: ScanRange): boolean =>
   range.from === undefined && range.before === undefined && range.reverse !== true && range.cellsUnused !== true;
 
@@ -75,7 +84,7 @@ export class MergedView implements PartitionView {
     this.#source.check?.();
     const { layout, partition, hot, overlay, watermark } = this.#source;
     const recent = overlay?.at(key, watermark);
-    if (recent !== undefined) return recent;
+    if (recent !== undefined && recent.seq >= layout.sinceSeq) return recent;
     const { cache, isNewest } = this.#source;
     const cached = cache?.get(partition, key, watermark);
     if (cached !== undefined) return cached === 'absent' ? undefined : cached;
@@ -112,7 +121,7 @@ export class MergedView implements PartitionView {
     const { layout, partition, hot, overlay, watermark } = this.#source;
     const stored = hot.scan(partition, range);
     if (overlay !== undefined && !overlay.isEmpty) {
-      yield* this.#merge(stored, overlay.inKeyOrder(range, watermark), range);
+      yield* this.#merge(stored, laidOutAs(layout, overlay.inKeyOrder(range, watermark)), range);
       return;
     }
     const decode = range.cellsUnused === true ? withoutCells : decodeStored;
@@ -122,7 +131,7 @@ export class MergedView implements PartitionView {
   *scanBySeq(afterSeq: bigint): Iterable<RowVersion> {
     this.#source.check?.();
     const { layout, partition, hot, overlay, watermark } = this.#source;
-    const recent = (overlay ?? NO_OVERLAY).above(afterSeq, watermark);
+    const recent = laidOutAs(layout, (overlay ?? NO_OVERLAY).above(afterSeq, watermark));
     let next = recent.next().value;
     for (const stored of hot.scanBySeq(partition, afterSeq)) {
       // A version that the hot view holds too may leave the overlay at any time: it is given from there, and only newer ones from here.

@@ -48,6 +48,8 @@ export class RowCache {
   readonly #bytesMax: number;
   /** In order of use, least recent first. */
   readonly #partitions = new Map<string, CachedPartition>();
+  /** Table id -> the commit since which its rows read as they do now. */
+  readonly #laidOutSince = new Map<number, bigint>();
   #bytes = 0;
   #hits = 0;
   #misses = 0;
@@ -63,7 +65,7 @@ export class RowCache {
 
   /** The row as a snapshot at `watermark` sees it: a version, `absent` when it certainly has none, `undefined` when not known. */
   get(partition: PartitionId, key: RowKey, watermark: bigint): RowVersion | 'absent' | undefined {
-    const cached = this.#use(partition);
+    const cached = this.#use(partition, watermark);
     const row = cached?.rows.get(key);
     if (row !== undefined && row.seq <= watermark) return this.#hit(row);
     if (row === undefined && cached?.whole === true && cached.changedSeq <= watermark) return this.#hit('absent');
@@ -73,7 +75,7 @@ export class RowCache {
 
   /** All rows of the range in the order of the scan; `undefined` when they are not all here for this watermark. Not to be changed. */
   scan(partition: PartitionId, range: KeyRange, watermark: bigint): readonly RowVersion[] | undefined {
-    const cached = this.#use(partition);
+    const cached = this.#use(partition, watermark);
     if (cached === undefined || !cached.whole || cached.changedSeq > watermark) {
       this.#misses += 1;
       return undefined;
@@ -126,9 +128,31 @@ export class RowCache {
     for (const { partition } of change.parts) this.#drop(partitionName(partition));
   }
 
-  /** Forgets a table: it was dropped, or its rows read differently now. */
-  forgetTable(tableId: number): void {
-    for (const [name, cached] of this.#partitions) if (cached.tableId === tableId) this.#drop(name);
+  /** Forgets a table that was dropped; answers how many rows of it were kept. */
+  forgetTable(tableId: number): number {
+    this.#laidOutSince.delete(tableId);
+    return this.#dropTable(tableId);
+  }
+
+  /** Forgets the rows of a table that read differently since a commit, and serves no snapshot from before it. */
+  layOut(tableId: number, sinceSeq: bigint): void {
+    this.#laidOutSince.set(tableId, sinceSeq);
+    this.#dropTable(tableId);
+  }
+
+  /** The commit since which the rows of a table read as they do now; 0n when they were never altered since the database was opened. */
+  laidOutSince(tableId: number): bigint {
+    return this.#laidOutSince.get(tableId) ?? 0n;
+  }
+
+  #dropTable(tableId: number): number {
+    let rows = 0;
+    for (const [name, cached] of this.#partitions) {
+      if (cached.tableId !== tableId) continue;
+      rows += cached.rows.size;
+      this.#drop(name);
+    }
+    return rows;
   }
 
   #follow(cached: CachedPartition, row: RowVersion): void {
@@ -173,10 +197,10 @@ export class RowCache {
     return cached;
   }
 
-  #use(partition: PartitionId): CachedPartition | undefined {
+  #use(partition: PartitionId, watermark: bigint): CachedPartition | undefined {
     const name = partitionName(partition);
     const cached = this.#partitions.get(name);
-    if (cached === undefined) return undefined;
+    if (cached === undefined || watermark < this.laidOutSince(cached.tableId)) return undefined;
     this.#partitions.delete(name);
     this.#partitions.set(name, cached);
     return cached;

@@ -4,13 +4,14 @@ import type { RowVersion } from '../contract.ts';
 import type { Overlay } from './overlay.ts';
 import { MergedView, type PartitionView } from './partition-view.ts';
 import type { RowCache } from './row-cache.ts';
-import type { RowLayout } from './row-layout.ts';
+import { type RowLayout, StaleLayout } from './row-layout.ts';
 import type { StreamStore } from './stream-store.ts';
 
 /** Everything as it was at one watermark. Whoever opens one closes it, on every path. */
 export interface Snapshot {
   /** The watermark: every commit up to this name is visible, none above it. */
   readonly seq: bigint;
+  /** Throws CONFLICT when the layout is younger than the snapshot, {@link StaleLayout} when it is one from before it, SNAPSHOT_TOO_OLD. */
   view(layout: RowLayout, partition: PartitionId): PartitionView;
   /**
    * The newest visible versions above `afterSeq` in no order: what a reader lacks that has a hot view of its own at
@@ -69,6 +70,9 @@ export class SnapshotSource {
       view: (layout, partition) => {
         check();
         if (layout.kind === 'stream') return streams.view(partition, watermark);
+        if (layout.sinceSeq > watermark) throw kalamError('CONFLICT', { reason: 'a table was altered since the transaction began' });
+        const laidOut = cache.laidOutSince(layout.id);
+        if (laidOut > layout.sinceSeq && laidOut <= watermark) throw new StaleLayout();
         return new MergedView({ layout, partition, hot: view, overlay: overlay.partition(partition), watermark, check, cache, isNewest });
       },
       recent: (partition, afterSeq) => {

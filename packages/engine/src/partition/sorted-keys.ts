@@ -21,6 +21,7 @@ export function firstAtOrAbove<T>(items: readonly T[], key: RowKey, keyOf: (item
 export function* mergeKeys(a: readonly RowKey[], b: readonly RowKey[]): Steps<readonly RowKey[]> {
   if (a.length === 0) return b;
   if (b.length === 0) return a;
+  if ((a.at(-1) ?? '') < (b[0] ?? '')) return a.concat(b);
   const merged: RowKey[] = [];
   let left = 0;
   let right = 0;
@@ -62,4 +63,35 @@ function* ascendingRuns(keys: readonly RowKey[]): Steps<readonly (readonly RowKe
     yield;
   }
   return runs;
+}
+
+/** A list in order, in short steps; equal items keep their order. Quick when it stands in long runs already. `inOrder`: `a` may stand before `b`. */
+export function* sortInSteps<T>(items: readonly T[], inOrder: (a: T, b: T) => boolean): Steps<readonly T[]> {
+  let runs: (readonly T[])[] = [];
+  for (let from = 0; from < items.length; from += STEP_KEYS) {
+    runs.push(items.slice(from, from + STEP_KEYS).sort((a, b) => (inOrder(a, b) ? (inOrder(b, a) ? 0 : -1) : 1)));
+    yield;
+  }
+  while (runs.length > 1) {
+    const longer: (readonly T[])[] = [];
+    for (let at = 0; at < runs.length; at += 2) longer.push(yield* merged(runs[at] ?? [], runs[at + 1] ?? [], inOrder));
+    runs = longer;
+  }
+  return runs[0] ?? [];
+}
+
+function* merged<T>(a: readonly T[], b: readonly T[], inOrder: (a: T, b: T) => boolean): Steps<readonly T[]> {
+  const both: T[] = [];
+  let right = 0;
+  for (const left of a) {
+    for (let next = b[right]; next !== undefined && !inOrder(left, next); next = b[++right]) {
+      if (both.push(next) % STEP_KEYS === 0) yield;
+    }
+    if (both.push(left) % STEP_KEYS === 0) yield;
+  }
+  for (; right < b.length; right++) {
+    const next = b[right];
+    if (next !== undefined && both.push(next) % STEP_KEYS === 0) yield;
+  }
+  return both;
 }

@@ -15,6 +15,7 @@ const LAYOUT: RowLayout = {
   id: 1000,
   kind: 'stream',
   options: { ttlSeconds: TTL_SECONDS, maxBuffer: EVENTS_MAX },
+  sinceSeq: 0n,
   codec: rowCodec(1, [{ id: 1, type: plainType('int') }]),
   keyOf: (cells) => encodeKeyCells([Number(cells[0])], [plainType('int')]) as RowKey,
 };

@@ -1,6 +1,7 @@
 import type { Clock } from '@kalamdb/protocol';
 import type { KeyRange, PartitionId, RowKey } from '@kalamdb/storage';
 import type { PartitionChanges, RowVersion } from '../contract.ts';
+import { finishSteps, STEP_ROWS, type Steps } from '../slices/steps.ts';
 import { partitionName } from './overlay.ts';
 import type { PartitionView } from './partition-view.ts';
 import type { RowLayout } from './row-layout.ts';
@@ -28,6 +29,8 @@ interface StreamEvent {
    */
   readonly atMillis: number;
   readonly bytes: number;
+  /** The commit that deletes it; it is forgotten when the watermark has passed that. */
+  endedSeq: bigint | undefined;
 }
 
 interface StreamPartition {
@@ -54,6 +57,8 @@ export class StreamStore {
   readonly #startSeq: bigint;
   readonly #bytesMax: number;
   #bytes = 0;
+  /** Table id -> events that have expired and were forgotten since {@link takeEvicted}. */
+  readonly #evicted = new Map<number, number>();
 
   constructor(clock: Clock, startSeq: bigint, bytesMax: number = STREAM_BYTES_MAX) {
     this.#clock = clock;
@@ -66,24 +71,72 @@ export class StreamStore {
     return this.#bytes;
   }
 
-  /** Takes over what a commit did to one stream partition; called when the watermark passes the commit. */
-  apply({ layout, part, rowBytes }: StreamPart): void {
-    const partition = this.#partitionOf(layout, part.partition);
-    const atMillis = this.#clock.elapsed();
-    for (const [index, row] of part.rows.entries()) {
-      this.#remove(partition, row.key);
-      if (row.deleted) partition.forgottenSeq = row.seq;
-      else this.#add(partition, { version: row, atMillis, bytes: rowBytes[index] ?? 0 });
+  /** Partitions, events and their approximate heap weight of one table; of one owner when named. */
+  tableFigures(
+    tableId: number,
+    owner: string | undefined,
+  ): { readonly partitions: number; readonly events: number; readonly bytes: number } {
+    const named = owner === undefined ? undefined : partitionName({ tableId, owner });
+    let partitions = 0;
+    let events = 0;
+    let bytes = 0;
+    for (const [name, partition] of this.#partitions) {
+      if (partition.tableId !== tableId || (named !== undefined && name !== named)) continue;
+      partitions += 1;
+      events += partition.events.size;
+      bytes += partition.bytes;
     }
-    while (partition.events.size > partition.eventsMax) this.#forgetOldest(partition);
-    this.#shrink();
+    return { partitions, events, bytes };
+  }
+
+  /** Takes over what a commit did to one stream partition: {@link add}, then {@link settle}. */
+  apply(written: StreamPart): void {
+    finishSteps(this.add(written));
+    finishSteps(this.settle(written));
+  }
+
+  /** Takes in what a commit writes, before the watermark passes it: until then no view sees it. */
+  *add({ layout, part, rowBytes }: StreamPart): Steps<void> {
+    const atMillis = this.#clock.elapsed();
+    for (let from = 0; from < part.rows.length; from += STEP_ROWS) {
+      // An empty partition may go between two steps.
+      const partition = this.#partitionOf(layout, part.partition);
+      for (let index = from; index < Math.min(from + STEP_ROWS, part.rows.length); index++) {
+        const row = part.rows[index];
+        if (row === undefined) continue;
+        const event = partition.events.get(row.key);
+        if (row.deleted && event !== undefined) event.endedSeq = row.seq;
+        if (row.deleted) continue;
+        this.#remove(partition, row.key);
+        this.#add(partition, { version: row, atMillis, bytes: rowBytes[index] ?? 0, endedSeq: undefined });
+      }
+      yield;
+    }
+  }
+
+  /** Forgets what a commit has deleted, and what the bounds take away; begun in the turn in which the watermark passes the commit. */
+  *settle({ layout, part }: StreamPart): Steps<void> {
+    const newest = part.rows.findLast(({ deleted }) => deleted);
+    if (newest !== undefined) this.#partitionOf(layout, part.partition).forgottenSeq = newest.seq;
+    for (const [index, row] of part.rows.entries()) {
+      const partition = row.deleted ? this.#partitions.get(partitionName(part.partition)) : undefined;
+      // It may have been written again after it.
+      if (partition?.events.get(row.key)?.endedSeq === row.seq) this.#remove(partition, row.key);
+      if (index % STEP_ROWS === STEP_ROWS - 1) yield;
+    }
+    const partition = this.#partitionOf(layout, part.partition);
+    while (partition.events.size > partition.eventsMax) {
+      this.#forgetOldest(partition);
+      if (partition.events.size % STEP_ROWS === 0) yield;
+    }
+    yield* this.#shrink();
   }
 
   /** The highest `_seq` of which a partition has forgotten something: a reader that stands below it may have missed events. */
   horizon(partition: PartitionId): bigint {
     const found = this.#partitions.get(partitionName(partition));
     // What has expired is not seen any more, so it counts as forgotten before its turn to be evicted comes.
-    if (found !== undefined) this.#forgetExpired(found);
+    if (found !== undefined) finishSteps(this.#forgettingExpired(found));
     const own = found?.forgottenSeq ?? 0n;
     const emptied = this.#emptied.get(partition.tableId) ?? 0n;
     return [own, emptied, this.#startSeq].reduce((a, b) => (a > b ? a : b));
@@ -102,24 +155,37 @@ export class StreamStore {
       const found = this.#partitions.get(partitionName(partition));
       if (found === undefined) return [];
       return [...found.events.values()]
-        .filter((event) => event.version.seq <= watermark && !this.#expired(found, event))
+        .filter((event) => isSeen(event, watermark) && !this.#expired(found, event))
         .map((event) => event.version);
     };
     return {
       get: (key) => {
-        const version = this.get(partition, key);
-        return version === undefined || version.seq > watermark ? undefined : version;
+        const event = this.#partitions.get(partitionName(partition))?.events.get(key);
+        return event !== undefined && isSeen(event, watermark) ? this.get(partition, key) : undefined;
       },
       scan: (range) => inKeyOrder(visible(), range ?? {}),
       scanBySeq: (afterSeq) => visible().filter((version) => version.seq > afterSeq),
     };
   }
 
-  /** Forgets expired events; to be called at least once a second so that memory follows the TTL. */
+  /** How many expired events of each table were forgotten since the last call. */
+  takeEvicted(): ReadonlyMap<number, number> {
+    const evicted = new Map(this.#evicted);
+    this.#evicted.clear();
+    return evicted;
+  }
+
+  /** {@link evictInSteps} at once. */
   evictExpired(): void {
+    finishSteps(this.evictInSteps());
+  }
+
+  /** Forgets expired events, in short steps; to be called at least once a second so that memory follows the TTL. */
+  *evictInSteps(): Steps<void> {
     for (const [name, partition] of this.#partitions) {
-      this.#forgetExpired(partition);
-      if (partition.events.size > 0) continue;
+      yield* this.#forgettingExpired(partition);
+      yield;
+      if (partition.events.size > 0 || this.#partitions.get(name) !== partition) continue;
       this.#removePartition(name, partition);
       const emptied = this.#emptied.get(partition.tableId) ?? 0n;
       if (partition.forgottenSeq > emptied) this.#emptied.set(partition.tableId, partition.forgottenSeq);
@@ -130,6 +196,7 @@ export class StreamStore {
   drop(tableId: number): void {
     for (const [name, partition] of this.#partitions) if (partition.tableId === tableId) this.#removePartition(name, partition);
     this.#emptied.delete(tableId);
+    this.#evicted.delete(tableId);
   }
 
   #partitionOf(layout: RowLayout, id: PartitionId): StreamPartition {
@@ -170,10 +237,12 @@ export class StreamStore {
     this.#bytes -= event.bytes;
   }
 
-  #forgetExpired(partition: StreamPartition): void {
+  *#forgettingExpired(partition: StreamPartition): Steps<void> {
     for (const event of partition.events.values()) {
       if (!this.#expired(partition, event)) return;
       this.#forgetOldest(partition);
+      this.#evicted.set(partition.tableId, (this.#evicted.get(partition.tableId) ?? 0) + 1);
+      if (partition.events.size % STEP_ROWS === 0) yield;
     }
   }
 
@@ -187,12 +256,14 @@ export class StreamStore {
   }
 
   /** Takes from the partition that holds most, at most half before another look at which that is. */
-  #shrink(): void {
+  *#shrink(): Steps<void> {
     while (this.#bytes > this.#bytesMax) {
       const largest = this.#largest();
       const half = (largest?.bytes ?? 0) / 2;
       if (largest === undefined || !this.#forgetOldest(largest)) return;
-      while (this.#bytes > this.#bytesMax && largest.bytes > half) if (!this.#forgetOldest(largest)) break;
+      while (this.#bytes > this.#bytesMax && largest.bytes > half && this.#forgetOldest(largest)) {
+        if (largest.events.size % STEP_ROWS === 0) yield;
+      }
     }
   }
 
@@ -206,6 +277,9 @@ export class StreamStore {
     return event.atMillis + partition.ttlMillis <= this.#clock.elapsed();
   }
 }
+
+const isSeen = ({ version, endedSeq }: StreamEvent, watermark: bigint): boolean =>
+  version.seq <= watermark && (endedSeq === undefined || endedSeq > watermark);
 
 function inKeyOrder(versions: readonly RowVersion[], range: KeyRange): RowVersion[] {
   const found = versions

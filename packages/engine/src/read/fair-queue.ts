@@ -16,16 +16,17 @@ export class FairQueue<T> {
     this.#size += 1;
   }
 
-  /** Takes the next item; its user goes to the end of the row. */
-  shift(): T | undefined {
-    const [next] = this.#users;
-    if (next === undefined) return undefined;
-    const [user, items] = next;
-    const item = items.shift();
-    this.#users.delete(user);
-    if (items.length > 0) this.#users.set(user, items);
-    this.#size -= 1;
-    return item;
+  /** Takes the next item of the users whose turn it may be; its user goes to the end of the row. */
+  shift(mayBe: (user: string) => boolean = () => true): T | undefined {
+    for (const [user, items] of this.#users) {
+      if (!mayBe(user)) continue;
+      const item = items.shift();
+      this.#users.delete(user);
+      if (items.length > 0) this.#users.set(user, items);
+      this.#size -= 1;
+      return item;
+    }
+    return undefined;
   }
 
   /** Takes an item out of the row; whether it was there. */

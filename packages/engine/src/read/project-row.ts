@@ -12,11 +12,11 @@ export function projector(plan: SelectPlan, context: EvalContext): (row: InputRo
   };
 }
 
-/** `SELECT *`: the stored cells and the system columns; on tables without them the cells as they are. */
+/** `SELECT *`: the stored cells and the system columns; on tables without them the cells as they are, less those that are hidden. */
 function starProjector(columns: readonly { readonly system: '_seq' | '_deleted' | undefined }[]): (row: InputRow) => Row {
   const system = columns.flatMap((column) => (column.system === undefined ? [] : [column.system]));
   const stored = columns.length - system.length;
-  if (system.length === 0) return (row) => row.cells;
+  if (system.length === 0) return ({ cells }) => (cells.length === stored ? cells : cells.slice(0, stored));
   return (row) => {
     const { cells } = row;
     const projected: Cell[] = [];

@@ -45,6 +45,19 @@ describe('short reads', () => {
   });
 });
 
+test('a read that has to wait for its turn asks again whether its table is what it was planned for', async () => {
+  const runner = world.runner({ threaded: false, clock: hastyClock(), timeoutMillis: 1e9 });
+  const first = world.select(runner, COUNT);
+  let isCurrent = true;
+  const assertCurrent = (): void => {
+    if (!isCurrent) throw kalamError('CONFLICT', { reason: 'the table has changed' });
+  };
+  const second = Promise.resolve(world.select(runner, 'SELECT id FROM t WHERE id < 3', { assertCurrent })).catch(failureOf);
+  isCurrent = false;
+  expect(await second).toMatchObject({ code: 'CONFLICT' });
+  expect(await first).toEqual([[BigInt(ROWS)]]);
+});
+
 describe('the limits of a statement', () => {
   test('a scan in slices ends when its time is up and lets go of its snapshot', async () => {
     const runner = world.runner({ threaded: false, clock: hastyClock(), timeoutMillis: 20 });
@@ -90,13 +103,12 @@ describe('the scan thread', () => {
   test('a query whose table has changed meanwhile fails with what says so, and the next one is answered', async () => {
     const runner = threadedRunner();
     const changed = kalamError('CONFLICT', { reason: 'the table has changed' });
-    const outcome = Promise.resolve(
-      world.select(runner, COUNT, {
-        assertCurrent: () => {
-          throw changed;
-        },
-      }),
-    ).catch(failureOf);
+    let asked = 0;
+    // First on the main thread, where it turns out to be long, and once more when the thread has opened its view.
+    const assertCurrent = (): void => {
+      if (++asked === 2) throw changed;
+    };
+    const outcome = Promise.resolve(world.select(runner, COUNT, { assertCurrent })).catch(failureOf);
     expect(await outcome).toMatchObject({ code: 'CONFLICT' });
     expect(await world.outcome(runner, COUNT)).toEqual({ rows: [[BigInt(ROWS)]] });
   });

@@ -1,14 +1,17 @@
+import { serialize } from 'node:v8';
 import { type Clock, kalamError, type Row, type Timers } from '@kalamdb/protocol';
 import type { EvalContext, SelectPlan } from '@kalamdb/sql';
 import type { Grant } from '../access/grant.ts';
+import type { Table } from '../catalog/table.ts';
 import { partitionName } from '../partition/overlay.ts';
 import type { SnapshotSource } from '../partition/snapshot.ts';
-import { type SliceCheck, Slices } from '../slices/slices.ts';
+import { Slices } from '../slices/slices.ts';
 import { finishSteps, type Steps } from '../slices/steps.ts';
 import { largeAccess, type RowAccess, rowAccess } from './granted-rows.ts';
-import type { StatementText } from './scan-messages.ts';
+import type { StatementText, TableCopy } from './scan-messages.ts';
 import { ScanThread, type ThreadQuery } from './scan-thread.ts';
 import { type GrantedSelect, type OpenSource, type ScanProgress, selectSteps } from './select-steps.ts';
+import { StatementLimits } from './statement-limits.ts';
 
 /** Rows that a scan may read on the main thread; longer ones begin again in the scan thread. */
 export const MAIN_THREAD_ROWS_MAX = 20_000;
@@ -24,6 +27,8 @@ export interface QueryRunnerSources {
   readonly snapshots: Pick<SnapshotSource, 'open'>;
   readonly clock: Clock;
   readonly timers: Timers;
+  /** The slices of the event loop; its own unless given. */
+  readonly slices?: Slices | undefined;
   /** The hot tier's folder, which the scan thread opens too; `undefined`: every scan stays in slices on the main thread. */
   readonly hotPath: string | undefined;
   /** A statement that reads for longer fails with STATEMENT_TIMEOUT; {@link STATEMENT_TIMEOUT_MILLIS} unless given. */
@@ -45,8 +50,8 @@ export interface SelectRequest {
   readonly statement: StatementText | undefined;
   /** Throws when the table is no longer the one that the plan was bound to. */
   assertCurrent(): void;
-  /** Ends the statement with the signal's reason. */
-  readonly signal?: AbortSignal | undefined;
+  /** Ends the statement with the signal's reason. As a function it is asked only when the statement does not read at once. */
+  readonly signal?: AbortSignal | (() => AbortSignal) | undefined;
 }
 
 /** Thrown between two slices: the scan has turned out to be long. */
@@ -63,12 +68,13 @@ export class QueryRunner {
   readonly #mainThreadRowsMax: number;
   readonly #timeoutMillis: number;
   readonly #closed = new AbortController();
+  readonly #copies = new TableCopies();
   /** Whole scans of these were too long the last time. */
   readonly #large = new Set<string>();
 
   constructor(sources: QueryRunnerSources) {
     this.#sources = sources;
-    this.#slices = new Slices(sources);
+    this.#slices = sources.slices ?? new Slices(sources);
     this.#mainThreadRowsMax = sources.mainThreadRowsMax ?? MAIN_THREAD_ROWS_MAX;
     this.#timeoutMillis = sources.timeoutMillis ?? STATEMENT_TIMEOUT_MILLIS;
     const { hotPath: path, snapshots, clock, timers, scanModule } = sources;
@@ -83,11 +89,11 @@ export class QueryRunner {
   select(request: SelectRequest): readonly Row[] | Promise<readonly Row[]> {
     const { plan, grant, evaluation } = request;
     const access = rowAccess(grant.table, plan, evaluation);
-    const open = request.open ?? (() => this.#sources.snapshots.open());
+    const open = request.open ?? (() => this.#openCurrent(request));
     if (access.kind === 'keys' && access.keys.length <= KEYS_AT_ONCE_MAX) {
       return finishSteps(selectSteps({ plan, grant, access, evaluation }, open));
     }
-    const limits = this.#limits(request.signal);
+    const limits = this.#limits(typeof request.signal === 'function' ? request.signal() : request.signal);
     const query = this.#threadQuery(request, access);
     const whole = readsAll(plan, access);
     const isLarge = whole && this.#large.has(partitionName(grant.partition));
@@ -96,8 +102,14 @@ export class QueryRunner {
     return isLarge && query !== undefined ? this.#inThread(scan, query, limits) : this.#inSlices(scan, limits);
   }
 
+  /** The first slice may come late: what the plan was bound to may have been altered or dropped by then. */
+  #openCurrent(request: SelectRequest): OpenSource {
+    request.assertCurrent();
+    return this.#sources.snapshots.open();
+  }
+
   /** In slices until the scan has turned out to be long, then in the thread if it may go there. */
-  #inSlices(scan: LongSelect, limits: Limits): readonly Row[] | Promise<readonly Row[]> {
+  #inSlices(scan: LongSelect, limits: StatementLimits): readonly Row[] | Promise<readonly Row[]> {
     const { query, select, open, whole } = scan;
     const progress: ScanProgress = { rows: 0 };
     const rows = this.#slices.run(selectSteps(select, open, progress), () => {
@@ -130,9 +142,9 @@ export class QueryRunner {
     await this.#slices.idle();
   }
 
-  #limits(signal: AbortSignal | undefined): Limits {
+  #limits(signal: AbortSignal | undefined): StatementLimits {
     const { clock } = this.#sources;
-    return new Limits({ clock, timeoutMillis: this.#timeoutMillis, closed: this.#closed.signal, signal });
+    return new StatementLimits({ clock, timeoutMillis: this.#timeoutMillis, closed: this.#closed.signal, signal });
   }
 
   /** The query for the scan thread; `undefined` when it has to be run here. */
@@ -143,14 +155,14 @@ export class QueryRunner {
     const { partition, maskedCells, table } = grant;
     const { nowMicros, userId, role } = evaluation;
     return {
-      query: { ...statement, spec: table.spec, partition, maskedCells, nowMicros, userId, role },
+      query: { ...statement, table: this.#copies.of(table), partition, maskedCells, nowMicros, userId, role },
       partition,
       user: userId,
       assertCurrent: () => request.assertCurrent(),
     };
   }
 
-  async #inThread({ select, open, whole }: LongSelect, query: ThreadQuery, limits: Limits): Promise<readonly Row[]> {
+  async #inThread({ select, open, whole }: LongSelect, query: ThreadQuery, limits: StatementLimits): Promise<readonly Row[]> {
     if (this.#thread === undefined) throw kalamError('INTERNAL_ERROR', { reason: 'a database without a scan thread used it' });
     const { result, giveUp } = this.#thread.run(query);
     const cancel = limits.watch(this.#sources.timers, giveUp);
@@ -172,6 +184,20 @@ export class QueryRunner {
   }
 }
 
+/** Tables as the scan thread gets them, each made once. */
+class TableCopies {
+  readonly #copies = new WeakMap<Table, TableCopy>();
+
+  of(table: Table): TableCopy {
+    let copy = this.#copies.get(table);
+    if (copy === undefined) {
+      copy = { id: table.id, version: table.version, spec: new Uint8Array(serialize(table.spec)) };
+      this.#copies.set(table, copy);
+    }
+    return copy;
+  }
+}
+
 interface LongSelect {
   /** `undefined`: it has to be run here. */
   readonly query: ThreadQuery | undefined;
@@ -185,50 +211,4 @@ interface LongSelect {
 function readsAll(plan: SelectPlan, access: RowAccess): boolean {
   if (access.kind === 'keys' || access.range.from !== undefined || access.range.before !== undefined) return false;
   return plan.limit === undefined || plan.grouping !== undefined || plan.sort.length > 0;
-}
-
-interface LimitSources {
-  readonly clock: Clock;
-  readonly timeoutMillis: number;
-  /** Of the runner. */
-  readonly closed: AbortSignal;
-  /** Of the statement. */
-  readonly signal: AbortSignal | undefined;
-}
-
-/** When a statement has to end before it is done. */
-class Limits {
-  readonly check: SliceCheck;
-  readonly #sources: LimitSources;
-  readonly #endMillis: number;
-
-  constructor(sources: LimitSources) {
-    const { clock, timeoutMillis, closed, signal } = sources;
-    const endMillis = clock.elapsed() + timeoutMillis;
-    this.#sources = sources;
-    this.#endMillis = endMillis;
-    this.check = () => {
-      if (closed.aborted) throw closed.reason;
-      if (signal?.aborted === true) throw signal.reason;
-      if (clock.elapsed() >= endMillis) throw this.#timeout();
-    };
-  }
-
-  /** Calls `end` with the error as soon as the statement has to end; returns what stops watching. */
-  watch(timers: Timers, end: (error: unknown) => void): () => void {
-    const { clock, signal } = this.#sources;
-    const aborted = (): void => end(signal?.reason);
-    if (signal?.aborted === true) aborted();
-    signal?.addEventListener('abort', aborted);
-    const left = Math.max(0, this.#endMillis - clock.elapsed());
-    const timer = timers.after(left, () => end(this.#timeout()), { keepAlive: true });
-    return () => {
-      timer.cancel();
-      signal?.removeEventListener('abort', aborted);
-    };
-  }
-
-  #timeout(): Error {
-    return kalamError('STATEMENT_TIMEOUT', { seconds: this.#sources.timeoutMillis / 1000 });
-  }
 }

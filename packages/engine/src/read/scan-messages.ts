@@ -1,7 +1,7 @@
 import { type Cell, ERRORS, type ErrorCode, type ErrorPosition, KalamError, kalamError } from '@kalamdb/protocol';
 import type { PartitionId } from '@kalamdb/storage';
-import type { TableSpec } from '../catalog/table.ts';
 import type { RowVersion } from '../contract.ts';
+import type { RowLimits } from './row-limits.ts';
 
 /** What the scan thread is started with. */
 export interface ScanStart {
@@ -18,11 +18,20 @@ export interface StatementText {
   readonly namespace: string;
   /** The client's. */
   readonly parameters: readonly Cell[];
+  readonly rowLimits: RowLimits;
+}
+
+/** A table on its way between threads. */
+export interface TableCopy {
+  readonly id: number;
+  readonly version: number;
+  /** Its `TableSpec`, serialized: the thread reads it when it does not know the version yet. A table may have many versions behind it. */
+  readonly spec: Uint8Array;
 }
 
 /** One query as the thread gets it. */
 export interface ScanQuery extends StatementText {
-  readonly spec: TableSpec;
+  readonly table: TableCopy;
   readonly partition: PartitionId;
   readonly maskedCells: readonly number[];
   readonly nowMicros: bigint;

@@ -1,3 +1,4 @@
+import { deserialize } from 'node:v8';
 import { type EvalContext, type SelectPlan, StatementCompiler } from '@kalamdb/sql';
 import type { HotReader, HotSnapshot } from '@kalamdb/storage';
 import { createTable, type Table } from '../catalog/table.ts';
@@ -6,6 +7,7 @@ import { MergedView } from '../partition/partition-view.ts';
 import type { Steps } from '../slices/steps.ts';
 import { largeAccess, rowAccess } from './granted-rows.ts';
 import { chunksOfRows, rowsOfChunk, transferList } from './row-chunks.ts';
+import { limitedPlan } from './row-limits.ts';
 import { type ScanAnswer, type ScanCall, type ScanQuery, sentError, versionOf } from './scan-messages.ts';
 import { type GrantedSelect, type ScanProgress, selectSteps } from './select-steps.ts';
 
@@ -125,7 +127,7 @@ export class ScanSession {
 
   #select(query: ScanQuery): GrantedSelect {
     const table = this.#table(query);
-    const { text, namespace, parameters, partition, maskedCells, nowMicros, userId, role } = query;
+    const { text, namespace, parameters, rowLimits, partition, maskedCells, nowMicros, userId, role } = query;
     const compiled = this.#compiler.compile(text, {
       namespace,
       parameters,
@@ -134,7 +136,7 @@ export class ScanSession {
         table: (owner, name) => (owner === table.namespace && name === table.name ? table : undefined),
       },
     });
-    const plan = selectOf(compiled);
+    const plan = limitedPlan(selectOf(compiled), rowLimits);
     const evaluation: EvalContext = {
       parameters: compiled.kind === 'plan' ? compiled.parameters : [],
       nowMicros,
@@ -148,11 +150,11 @@ export class ScanSession {
     return { plan, grant: { table, partition, maskedCells }, access: largeAccess(rowAccess(table, plan, evaluation), plan), evaluation };
   }
 
-  #table({ spec }: ScanQuery): Table {
-    const name = `${spec.id}/${spec.version}`;
+  #table({ table: { id, version, spec } }: ScanQuery): Table {
+    const name = `${id}/${version}`;
     const known = this.#tables.get(name);
     if (known !== undefined) return known;
-    const table = createTable(spec);
+    const table = createTable(deserialize(spec));
     const [oldest] = this.#tables.keys();
     if (this.#tables.size >= TABLES_MAX && oldest !== undefined) this.#tables.delete(oldest);
     this.#tables.set(name, table);

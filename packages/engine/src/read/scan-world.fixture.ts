@@ -23,6 +23,7 @@ import { Sequencer } from '../sequencer/sequencer.ts';
 import { finishSteps } from '../slices/steps.ts';
 import { rowAccess } from './granted-rows.ts';
 import { QueryRunner, type QueryRunnerSources, type SelectRequest } from './query-runner.ts';
+import { NO_ROW_LIMITS } from './row-limits.ts';
 import { selectSteps } from './select-steps.ts';
 
 const column = (id: number, name: string, type: TableColumn['type'], extra: Partial<TableColumn> = {}): TableColumn => ({
@@ -160,7 +161,7 @@ export class ScanWorld {
       grant: GRANT,
       evaluation,
       open: undefined,
-      statement: { text: sql, namespace: 'app', parameters: [] },
+      statement: { text: sql, namespace: 'app', parameters: [], rowLimits: NO_ROW_LIMITS },
       assertCurrent: () => undefined,
       ...extra,
     });

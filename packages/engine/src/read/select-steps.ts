@@ -47,3 +47,17 @@ export function* selectSteps(select: GrantedSelect, open: () => OpenSource, prog
   }
   return yield* run.finishInSteps();
 }
+
+/** Runs a SELECT in steps over rows that are there already: those of a view's query. */
+export function* selectRowsSteps(plan: SelectPlan, rows: readonly Row[], evaluation: EvalContext): Steps<Row[]> {
+  const run = new SelectRun(plan, evaluation);
+  if (run.isEmpty) return [];
+  let left = STEP_ROWS;
+  for (const cells of rows) {
+    if (!run.push({ cells, seq: 0n, deleted: false })) break;
+    if (--left > 0) continue;
+    left = STEP_ROWS;
+    yield;
+  }
+  return yield* run.finishInSteps();
+}

@@ -1,4 +1,4 @@
-import { KalamError, type Timer, type Timers } from '@kalamdb/protocol';
+import { KalamError, kalamError, type Timer, type Timers } from '@kalamdb/protocol';
 import type { CommitLog, HotStore, LogEntry } from '@kalamdb/storage';
 
 /** Milliseconds between two batches when there is little to apply. */
@@ -39,6 +39,9 @@ export class Applier {
   /** The last batch failed: the next one waits for its time. */
   #failing = false;
   #closing = false;
+  #closed = false;
+  /** Told when the applied point has moved, and when it will not move any more. */
+  #waiters: (() => void)[] = [];
 
   constructor(sources: { log: CommitLog; hot: HotStore; timers: Timers; events: ApplierEvents }) {
     this.#log = sources.log;
@@ -66,12 +69,46 @@ export class Applier {
     }
   }
 
+  /**
+   * Resolves when everything pushed so far is in the hot tier, whatever fails until then. Throws WRITES_BUSY after `millisMax`, and
+   * SHUTTING_DOWN when it is closed before.
+   */
+  async settled(millisMax: number): Promise<void> {
+    const target = this.#pushedSeq;
+    if (this.#hot.appliedSeq >= target) return;
+    let late = false;
+    const timeUp = (): void => {
+      late = true;
+      this.#wake();
+    };
+    const timer = this.#timers.after(millisMax, timeUp, { keepAlive: true });
+    try {
+      // Begins at once; what fails is told where it fails, and tried again in its time.
+      void this.flush().catch(() => undefined);
+      while (this.#hot.appliedSeq < target) {
+        if (this.#closed) throw kalamError('SHUTTING_DOWN');
+        if (late) throw kalamError('WRITES_BUSY', { millis: millisMax });
+        await new Promise<void>((resolve) => this.#waiters.push(resolve));
+      }
+    } finally {
+      timer.cancel();
+    }
+  }
+
   /** Applies what is left and stops; a failure leaves the rest to the next opening, which replays the log. */
   async close(): Promise<void> {
     this.#closing = true;
     // Its failure was told when it happened.
     await this.flush().catch(() => undefined);
     this.#timer?.cancel();
+    this.#closed = true;
+    this.#wake();
+  }
+
+  #wake(): void {
+    const waiters = this.#waiters;
+    this.#waiters = [];
+    for (const wake of waiters) wake();
   }
 
   /** Sees to it that what is queued will be applied: at once when it is much, else when the time has come. */
@@ -117,6 +154,7 @@ export class Applier {
     }
     this.#log.release(this.#hot.appliedSeq);
     this.#events.applied();
+    this.#wake();
   }
 
   #takeBatch(): readonly LogEntry[] {

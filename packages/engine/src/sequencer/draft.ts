@@ -14,6 +14,7 @@ import { decodeStored } from '../partition/partition-view.ts';
 import type { RowCache } from '../partition/row-cache.ts';
 import type { RowLayout } from '../partition/row-layout.ts';
 import type { StreamPart, StreamStore } from '../partition/stream-store.ts';
+import type { Steps } from '../slices/steps.ts';
 
 /** Rows that one commit may hold. */
 export const COMMIT_ROWS_MAX = 100_000;
@@ -28,6 +29,8 @@ export interface DraftWrite {
   readonly cells: Row;
   /** A tombstone; it keeps the cells of the row it ends. */
   readonly deleted?: boolean | undefined;
+  /** It takes the place of whatever holds its key: somebody else's row under it is no duplicate, but a change. */
+  readonly upsert?: boolean | undefined;
   /** The encoded cells, when the layout's codec has made them already. */
   readonly bytes?: Uint8Array | undefined;
   /** The sequencer's own row: it does not count towards the bounds of a commit. */
@@ -63,6 +66,8 @@ export interface DraftSources {
   /** The watermark now. */
   readonly watermark: bigint;
   readonly sequence: Pick<SnowflakeSequence, 'next'>;
+  /** Numbers rows of tables without a key; absent: their `_seq` does. */
+  readonly keys?: Pick<SnowflakeSequence, 'next'> | undefined;
   readonly nowMicros: bigint;
 }
 
@@ -73,6 +78,8 @@ interface DraftPart {
   readonly rows: EncodedChange[];
 }
 
+/** Changes that one step gathers. */
+const STEP_CHANGES = 1024;
 /** Rough heap weight of a decoded row beside its encoded bytes. */
 const ROW_OVERHEAD_BYTES = 200;
 /** What an encoded commit holds of a row beside its key and cells, and of a partition beside its rows, at most. */
@@ -87,8 +94,11 @@ export class Draft {
   /** Time of the commit, microseconds since the epoch. */
   readonly nowMicros: bigint;
   readonly #sources: DraftSources;
-  readonly #parts = new Map<string, DraftPart>();
-  /** The part of the last write: most drafts have no other. */
+  /** The part of the first write: most drafts have no other. */
+  #firstPart: DraftPart | undefined;
+  /** All parts by the names of their partitions, once there are several. */
+  #parts: Map<string, DraftPart> | undefined;
+  /** The part of the last write. */
   #lastPart: DraftPart | undefined;
   #rows = 0;
   #bytes = 0;
@@ -113,7 +123,7 @@ export class Draft {
 
   /** Whether a STREAM table was written. */
   get writesStreams(): boolean {
-    return [...this.#parts.values()].some(({ layout }) => layout.kind === 'stream');
+    return this.#allParts().some(({ layout }) => layout.kind === 'stream');
   }
 
   /** The newest version of a row, tombstones included. */
@@ -129,7 +139,7 @@ export class Draft {
 
   #committed(layout: RowLayout, partition: PartitionId, key: RowKey): RowVersion | undefined {
     const recent = this.#sources.overlay.partition(partition)?.newest(key);
-    if (recent !== undefined) return recent;
+    if (recent !== undefined && recent.seq >= layout.sinceSeq) return recent;
     if (layout.kind === 'stream') return this.#sources.streams.get(partition, key);
     const cached = this.#sources.cache.get(partition, key, this.#sources.watermark);
     if (cached !== undefined) return cached === 'absent' ? undefined : cached;
@@ -144,7 +154,7 @@ export class Draft {
    */
   put(layout: RowLayout, partition: PartitionId, write: DraftWrite): RowChange {
     const seq = this.#sources.sequence.next();
-    const key = write.key ?? layout.keyOf(write.cells, seq);
+    const key = write.key ?? layout.keyOf(write.cells, this.#sources.keys?.next() ?? seq);
     const previous = this.latest(layout, partition, key);
     const bytes = write.bytes ?? layout.codec.encode(write.cells);
     if (write.uncounted !== true) this.#measure(bytes.byteLength, key.length + ROW_HEAD_BYTES_MAX);
@@ -167,18 +177,32 @@ export class Draft {
   finish(): DraftedCommit | undefined {
     this.release();
     if (this.isEmpty) return undefined;
-    const parts: PartitionChanges[] = [];
-    const durable: DraftedCommit['durable'][number][] = [];
-    const streams: DraftedCommit['streams'][number][] = [];
-    for (const { partition, layout, rows } of this.#parts.values()) {
-      const part = { partition, rows: rows.map(({ change }) => change) };
-      parts.push(part);
-      if (layout.kind === 'stream')
-        streams.push({ layout, part, rowBytes: rows.map(({ bytes }) => bytes.byteLength + ROW_OVERHEAD_BYTES) });
-      else durable.push({ partition, rows });
+    const parts = this.#allParts();
+    return this.#drafted(
+      parts,
+      parts.map(({ partition, rows }) => ({ partition, rows: rows.map((row) => row.change) })),
+    );
+  }
+
+  /** {@link finish} in short steps. */
+  *finishInSteps(): Steps<DraftedCommit | undefined> {
+    this.release();
+    if (this.isEmpty) return undefined;
+    const parts = this.#allParts();
+    const changed: PartitionChanges[] = [];
+    for (const { partition, rows } of parts) {
+      const changes: RowChange[] = [];
+      for (const { change } of rows) if (changes.push(change) % STEP_CHANGES === 0) yield;
+      changed.push({ partition, rows: changes });
     }
-    const change = { seq: this.#lastSeq, parts, bytes: this.#bytes + this.#rows * ROW_OVERHEAD_BYTES };
-    return { change, durable, streams };
+    return this.#drafted(parts, changed);
+  }
+
+  #drafted(parts: readonly DraftPart[], changed: readonly PartitionChanges[]): DraftedCommit {
+    const change: ChangeSet = { seq: this.#lastSeq, parts: changed, bytes: this.#bytes + this.#rows * ROW_OVERHEAD_BYTES };
+    if (!this.writesStreams) return { change, durable: parts, streams: NO_STREAMS };
+    const durable = parts.filter(({ layout }) => layout.kind !== 'stream');
+    return { change, durable, streams: parts.flatMap((part, index) => streamPart(part, changed[index])) };
   }
 
   /** Lets go of what the draft reads through; called on every way out of a turn. */
@@ -190,18 +214,34 @@ export class Draft {
   #findPart(partition: PartitionId): DraftPart | undefined {
     const last = this.#lastPart;
     if (last === undefined || isSamePartition(last.partition, partition)) return last;
-    return this.#parts.get(partitionName(partition));
+    return this.#parts?.get(partitionName(partition));
   }
 
   #partOf(layout: RowLayout, partition: PartitionId): DraftPart {
     let part = this.#findPart(partition);
     if (part === undefined) {
       part = { partition, layout, newest: new Map(), rows: [] };
-      this.#parts.set(partitionName(partition), part);
+      this.#addPart(part);
       this.#bytes += PART_HEAD_BYTES_MAX;
     }
     this.#lastPart = part;
     return part;
+  }
+
+  #addPart(part: DraftPart): void {
+    const first = this.#firstPart;
+    if (first === undefined) {
+      this.#firstPart = part;
+      return;
+    }
+    this.#parts ??= new Map([[partitionName(first.partition), first]]);
+    this.#parts.set(partitionName(part.partition), part);
+  }
+
+  /** In the order of their first writes. */
+  #allParts(): readonly DraftPart[] {
+    if (this.#parts !== undefined) return [...this.#parts.values()];
+    return this.#firstPart === undefined ? [] : [this.#firstPart];
   }
 
   #measure(rowBytes: number, headBytes: number): void {
@@ -212,6 +252,13 @@ export class Draft {
     if (this.#bytes > COMMIT_BYTES_MAX)
       throw kalamError('COMMIT_TOO_LARGE', { size: `${this.#bytes} bytes`, max: `${COMMIT_BYTES_MAX} bytes` });
   }
+}
+
+const NO_STREAMS: readonly StreamPart[] = [];
+
+function streamPart({ layout, rows }: DraftPart, part: PartitionChanges | undefined): readonly StreamPart[] {
+  if (part === undefined || layout.kind !== 'stream') return [];
+  return [{ layout, part, rowBytes: rows.map(({ bytes }) => bytes.byteLength + ROW_OVERHEAD_BYTES) }];
 }
 
 function isSamePartition(a: PartitionId, b: PartitionId): boolean {

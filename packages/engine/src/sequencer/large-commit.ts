@@ -12,13 +12,18 @@ import type { ChangeSet, RowChange } from '../contract.ts';
 import type { Overlay } from '../partition/overlay.ts';
 import { mergeKeys, sortKeys } from '../partition/sorted-keys.ts';
 import { STEP_ROWS, type Steps } from '../slices/steps.ts';
-import { commitRow, type DraftedCommit } from './draft.ts';
+import { commitRow, type Draft, type DraftedCommit } from './draft.ts';
 
 /** Rows above which a commit is prepared in slices, its partitions latched. */
 export const LARGE_COMMIT_ROWS = 1000;
 
 /** The first `_seq` of rows that have not been given theirs: above every watermark, so that nobody sees them. */
 const PROVISIONAL_SEQ: bigint = 1n << 63n;
+
+/** Whether a row has not been given its `_seq`. */
+export function isProvisionalSeq(seq: bigint): boolean {
+  return seq >= PROVISIONAL_SEQ;
+}
 
 type Mutable<T> = { -readonly [Name in keyof T]: T[Name] };
 
@@ -40,7 +45,8 @@ export function rowCount({ parts }: ChangeSet): number {
  * A commit of many rows on its way into the order. All the work that is not the order itself is done before its turn, with
  * provisional `_seq`s that no reader sees: it enters the overlay and is encoded. Its turn takes a run of `_seq`s; then they are
  * written over the provisional ones, before the group that it stands in is written. Its owner holds the latches of its
- * partitions all the time, so that nobody else can see or change what is half done. Each key may be written once.
+ * partitions all the time, so that nobody else can see or change what is half done. Each key may be written once; either streams
+ * are written or other tables.
  */
 export class LargeCommit {
   readonly drafted: DraftedCommit;
@@ -74,10 +80,12 @@ export class LargeCommit {
         if (overlay.addApart(row)) keys.push(row.key);
         if (index % STEP_ROWS === STEP_ROWS - 1) yield;
       }
+      // Nobody scans the events of a stream here.
+      if (this.drafted.streams.length > 0) continue;
       const own = yield* sortKeys(keys);
       this.#sortedKeys.push(yield* mergeKeys(overlay.sortedKeys(), own));
     }
-    this.#payload = yield* encodeCommitSteps(yield* this.#commit());
+    if (this.drafted.durable.length > 0) this.#payload = yield* encodeCommitSteps(yield* this.#commit());
   }
 
   *#commit(): Steps<Commit> {
@@ -103,7 +111,7 @@ export class LargeCommit {
     }
     change.seq = run.at(this.rows - 1);
     let index = 0;
-    yield* renumberCommitSteps(this.#payload, change.seq, () => rows[index++]?.seq ?? 0n);
+    if (this.#payload.length > 0) yield* renumberCommitSteps(this.#payload, change.seq, () => rows[index++]?.seq ?? 0n);
     this.numbered = true;
   }
 
@@ -129,4 +137,18 @@ function renumber(row: Mutable<RowChange>, run: SnowflakeRun): void {
   const provisional = row.seq;
   row.seq = run.at(Number(provisional - PROVISIONAL_SEQ));
   if (row.createdSeq === provisional) row.createdSeq = row.seq;
+}
+
+/** The steps of a draft, which reads through another snapshot in each: what it reads about does not change, but it must not keep one. */
+export function* releasing<T>(draft: Draft, steps: Steps<T>): Steps<T> {
+  try {
+    for (;;) {
+      const step = steps.next();
+      if (step.done === true) return step.value;
+      draft.release();
+      yield;
+    }
+  } finally {
+    steps.return(undefined as never);
+  }
 }

@@ -1,3 +1,5 @@
+import type { KalamError } from '@kalamdb/protocol';
+import type { PartitionId } from '@kalamdb/storage';
 import { VirtualTime } from '@kalamdb/testing';
 import { describe, expect, it } from 'vitest';
 import { LATCH_WAIT_MILLIS, LatchTable } from './latch-table.ts';
@@ -77,6 +79,41 @@ describe('latches', () => {
       ]);
     });
     await latches.hold([1], async () => expect(latches.isPartitionHeld(mine)).toBe(true));
+  });
+
+  it('whoever waits for a table goes before those who ask for its partitions later, and gives up in the end', async () => {
+    const time = new VirtualTime();
+    const latches = new LatchTable(time);
+    const [mine, yours] = ['me', 'you'].map((owner) => ({ tableId: 1, owner })) as [PartitionId, PartitionId];
+    const order: string[] = [];
+    const gates = [gate(), gate()] as const;
+    const large = (name: string, partition: PartitionId, until?: Promise<void>): Promise<void> =>
+      latches.holdPartitions([partition], async () => {
+        order.push(name);
+        await until;
+      });
+    const first = large('first', mine, gates[0].promise);
+    const table = latches.hold([1], async () => {
+      order.push('table');
+    });
+    const second = large('second', yours);
+    const elsewhere = large('elsewhere', { tableId: 2, owner: 'me' });
+    await elsewhere;
+    // Small commits are turns: they need not wait for one who only waits.
+    expect([latches.isHeld(1), latches.isPartitionHeld(yours)]).toEqual([false, false]);
+    gates[0].open();
+    await Promise.all([first, table, second]);
+    expect(order).toEqual(['first', 'elsewhere', 'table', 'second']);
+    const held = large('held', mine, gates[1].promise);
+    const late = latches.hold([1], () => Promise.resolve()).catch((error: KalamError) => error.code);
+    time.advance(LATCH_WAIT_MILLIS / 2);
+    const behind = large('behind', yours);
+    await settle();
+    time.advance(LATCH_WAIT_MILLIS / 2);
+    expect(await late).toBe('WRITES_BUSY');
+    await behind;
+    gates[1].open();
+    await held;
   });
 
   it('waiting for a latch ends with WRITES_BUSY', async () => {

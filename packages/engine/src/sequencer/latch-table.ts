@@ -15,6 +15,9 @@ interface Held {
   readonly done: Promise<void>;
 }
 
+/** What somebody waits for. */
+type Busy = Pick<Held, 'done'>;
+
 /**
  * Latches on tables and on single partitions. DDL holds its tables while it runs, a large commit its partitions while it is
  * prepared and written; other writers wait outside and then look at the catalog again. A turn is synchronous, so what was
@@ -24,6 +27,8 @@ interface Held {
 export class LatchTable {
   readonly #timers: Timers;
   readonly #held = new Set<Held>();
+  /** Tables that somebody waits for: their partitions are not taken any more, else there might always be one that is. */
+  readonly #wanted = new Set<Pick<Held, 'tables' | 'done'>>();
   /** The statements that want to be the only DDL, one after another. */
   #exclusive: Promise<void> = Promise.resolve();
 
@@ -49,15 +54,24 @@ export class LatchTable {
     );
   }
 
-  /** Runs `work` while the tables are latched. Waits until they and all their partitions are free first. */
+  /**
+   * Runs `work` while the tables are latched. Waits until they and all their partitions are free first, and goes before whoever asks for
+   * one of these partitions meanwhile; throws WRITES_BUSY as {@link free}.
+   */
   async hold<T>(tableIds: readonly number[], work: () => Promise<T>): Promise<T> {
-    for (let busy = this.#holderOf(tableIds); busy !== undefined; busy = this.#holderOf(tableIds)) await busy.done;
-    return this.#holding(new Set(tableIds), [], work);
+    const tables = new Set(tableIds);
+    const { result } = await this.#wanting(tables, () =>
+      this.#when(
+        () => this.#holderOf(tableIds),
+        () => ({ result: this.#holding(tables, [], work) }),
+      ),
+    );
+    return result;
   }
 
   /** Runs `work` while the partitions are latched. Waits until they and their tables are free first; throws WRITES_BUSY as {@link free}. */
   async holdPartitions<T>(partitions: readonly PartitionId[], work: () => Promise<T>): Promise<T> {
-    const blocker = (): Held | undefined => this.#blocker([], partitions) ?? this.#tooMany();
+    const blocker = (): Busy | undefined => this.#blocker([], partitions) ?? this.#wantedAbove(partitions) ?? this.#tooMany();
     const { result } = await this.#when(blocker, () => ({ result: this.#holding(new Set(), partitions, work) }));
     return result;
   }
@@ -88,6 +102,24 @@ export class LatchTable {
     }
   }
 
+  async #wanting<T>(tables: ReadonlySet<number>, work: () => Promise<T>): Promise<T> {
+    const { promise, resolve } = settleable();
+    const wanted = { tables, done: promise };
+    this.#wanted.add(wanted);
+    try {
+      return await work();
+    } finally {
+      this.#wanted.delete(wanted);
+      resolve();
+    }
+  }
+
+  /** Who waits for the table of one of the partitions. */
+  #wantedAbove(partitions: readonly PartitionId[]): Busy | undefined {
+    for (const wanted of this.#wanted) if (partitions.some(({ tableId }) => wanted.tables.has(tableId))) return wanted;
+    return undefined;
+  }
+
   /** Who holds one of the tables, in whole or in part. */
   #holderOf(tableIds: readonly number[]): Held | undefined {
     for (const held of this.#held) {
@@ -111,7 +143,7 @@ export class LatchTable {
   }
 
   /** Calls `then` in the very turn in which there is no blocker: of many that wait together not all may go on. Throws WRITES_BUSY when that takes too long. */
-  async #when<T>(blocker: () => Held | undefined, then: () => T): Promise<T> {
+  async #when<T>(blocker: () => Busy | undefined, then: () => T): Promise<T> {
     let busy = blocker();
     if (busy === undefined) return then();
     let late = (): void => undefined;

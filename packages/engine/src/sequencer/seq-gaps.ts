@@ -15,6 +15,7 @@ const layout: RowLayout = {
   id: SEQ_GAPS_TABLE_ID,
   kind: 'system',
   options: { ttlSeconds: undefined, maxBuffer: undefined },
+  sinceSeq: 0n,
   codec: rowCodec(1, [
     { id: 1, type: plainType('int') },
     { id: 2, type: plainType('bigint') },

@@ -16,6 +16,7 @@ const layout: RowLayout = {
   id: SEQ_RESERVATION_TABLE_ID,
   kind: 'system',
   options: { ttlSeconds: undefined, maxBuffer: undefined },
+  sinceSeq: 0n,
   codec: rowCodec(1, [{ id: 1, type: plainType('bigint') }]),
   keyOf: () => encodeKeyCells(['streams'], [plainType('text')]) as RowKey,
 };
@@ -40,10 +41,20 @@ export class SeqReservation {
     return { reservation: new SeqReservation(reservedUntil), startAt: reservedUntil };
   }
 
+  /** Whether a stream commit may have this `_seq`. */
+  covers(seq: bigint): boolean {
+    return seq < this.#reservedUntil;
+  }
+
+  /** Writes a reservation that reaches beyond `seq`. */
+  reserve(draft: Draft, seq: bigint): void {
+    // Beside rows that are written anyway it does not count; alone it is the commit.
+    draft.put(layout, PARTITION, { cells: [seq + RESERVED_SEQS], uncounted: !draft.isEmpty });
+  }
+
   /** Adds the reservation row to a draft that would pass the stored point. */
   extend(draft: Draft): void {
-    if (!draft.writesStreams || draft.lastSeq < this.#reservedUntil) return;
-    draft.put(layout, PARTITION, { cells: [draft.lastSeq + RESERVED_SEQS], uncounted: true });
+    if (draft.writesStreams && !this.covers(draft.lastSeq)) this.reserve(draft, draft.lastSeq);
   }
 
   /** Learns from a commit that the point has moved; called for every commit when it is durable. */

@@ -217,7 +217,9 @@ describe('an outcome that nobody knows', () => {
     const { sequencer, log } = open(stored());
     await sequencer.submit(put(1, 'a'));
     log.failNext(new Error('the machine did something new'));
+    expect(sequencer.broken).toBeUndefined();
     await expect(sequencer.submit(put(2, 'b'))).rejects.toMatchObject({ code: 'COMMIT_OUTCOME_UNKNOWN' });
+    expect(sequencer.broken).toMatchObject({ code: 'COMMIT_OUTCOME_UNKNOWN' });
     await expect(sequencer.submit(put(3, 'c'))).rejects.toMatchObject({ code: 'COMMIT_OUTCOME_UNKNOWN' });
     expect(rowsSeen(sequencer)).toEqual([[1, 'a']]);
     await expect(sequencer.submit((draft) => draft.latest(TABLE, SHARED, keyOf(2)))).resolves.toBeUndefined();

@@ -23,6 +23,7 @@ function layout(id: number, kind: RowLayout['kind']): RowLayout {
     id,
     kind,
     options: { ttlSeconds: kind === 'stream' ? 60 : undefined, maxBuffer: undefined },
+    sinceSeq: 0n,
     codec: rowCodec(1, [
       { id: 1, type: plainType('int') },
       { id: 2, type: plainType('text') },

@@ -3,6 +3,7 @@ import { VirtualTime } from '@kalamdb/testing';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { ChangeSet, RowVersion } from '../contract.ts';
+import { StaleLayout } from '../partition/row-layout.ts';
 import { APPLY_INTERVAL_MILLIS } from './applier.ts';
 import type { Draft } from './draft.ts';
 import { SeqReservation } from './seq-reservation.ts';
@@ -71,6 +72,23 @@ describe('commit order', () => {
     );
     expect(heard).toEqual(replies.map(({ seq }) => seq));
     expect(replies.every(({ heardBefore }) => heardBefore)).toBe(true);
+  });
+
+  it('a layout is read at snapshots of its own time only', async () => {
+    const { sequencer } = open(stored());
+    const { snapshots, rowCache } = sequencer;
+    await sequencer.submit(put(1, 'a'));
+    const before = snapshots.open();
+    const { seq } = await sequencer.submit(put(2, 'b'));
+    rowCache.layOut(TABLE.id, seq);
+    const after = snapshots.open();
+    const next = { ...TABLE, sinceSeq: seq };
+    expect(before.view(TABLE, SHARED).get(keyOf(1))?.cells).toEqual([1, 'a']);
+    expect(() => before.view(next, SHARED)).toThrow('altered since the transaction began');
+    expect(() => after.view(TABLE, SHARED)).toThrow(StaleLayout);
+    expect(after.view(next, SHARED).get(keyOf(2))?.cells).toEqual([2, 'b']);
+    for (const snapshot of [before, after]) snapshot.close();
+    await sequencer.close();
   });
 });
 

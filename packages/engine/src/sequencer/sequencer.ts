@@ -1,15 +1,16 @@
-import { type Clock, KalamError, kalamError, type SnowflakeSequence, type Timers } from '@kalamdb/protocol';
-import { type CommitLog, type Durability, encodeCommit, type HotStore, type LogEntry } from '@kalamdb/storage';
+import { type Clock, KalamError, kalamError, type SnowflakeRun, type SnowflakeSequence, type Timers } from '@kalamdb/protocol';
+import type { CommitLog, Durability, HotStore, LogEntry } from '@kalamdb/storage';
 import type { ChangeSet } from '../contract.ts';
 import { Overlay } from '../partition/overlay.ts';
 import { RowCache } from '../partition/row-cache.ts';
 import { SnapshotSource } from '../partition/snapshot.ts';
 import { StreamStore } from '../partition/stream-store.ts';
 import { Slices } from '../slices/slices.ts';
-import type { Steps } from '../slices/steps.ts';
+import { finishSteps, type Steps } from '../slices/steps.ts';
 import { Applier } from './applier.ts';
-import { commitRow, Draft, type DraftedCommit } from './draft.ts';
-import { LARGE_COMMIT_ROWS, LargeCommit, ProvisionalSequence, rowCount } from './large-commit.ts';
+import { Draft, type DraftedCommit, type DraftSources } from './draft.ts';
+import { GROUP_COMMITS_MAX, GroupCounts, type GroupFigures, groupEntries, isShort, type PendingCommit } from './group.ts';
+import { LargeCommit, ProvisionalSequence, releasing } from './large-commit.ts';
 import type { SeqReservation } from './seq-reservation.ts';
 import { Tail } from './tail.ts';
 
@@ -17,8 +18,8 @@ import { Tail } from './tail.ts';
 export const OVERLAY_BYTES_MAX: number = 32 * 1024 * 1024;
 /** Milliseconds a writer waits for the overlay before it fails with WRITES_BUSY. */
 export const OVERLAY_WAIT_MILLIS = 1000;
-/** Commits that one group may hold. */
-export const GROUP_COMMITS_MAX = 4096;
+/** Milliseconds that {@link Sequencer.settle} waits; less than writers wait for a latch that is held meanwhile. */
+export const SETTLE_MILLIS = 10_000;
 
 /** What a sequencer is made of. */
 export interface SequencerSources {
@@ -38,6 +39,12 @@ export interface SequencerSources {
   readonly warn: (text: string, detail: object) => void;
 }
 
+/** What a sequencer has done since it was made, and what it holds. */
+export interface SequencerFigures extends GroupFigures {
+  readonly overlayBytes: number;
+  readonly tailBytes: number;
+}
+
 /** How a commit wants to be written. */
 export interface SubmitOptions {
   /** DDL: alone in its group and synced in both durability modes. */
@@ -52,15 +59,6 @@ export interface LargeOptions {
   check?(): void;
 }
 
-interface PendingCommit {
-  readonly drafted: DraftedCommit;
-  /** Set when it was prepared before its turn. */
-  readonly large: LargeCommit | undefined;
-  readonly alone: boolean;
-  readonly settle: (error: KalamError | undefined) => void;
-  readonly done: Promise<KalamError | undefined>;
-}
-
 /**
  * The one commit order. A turn is one synchronous call: it validates against everything that took its turn before, assigns
  * `_seq` and joins the current group. Groups are written one at a time; when one is in the log the watermark moves, and
@@ -70,13 +68,13 @@ export class Sequencer {
   readonly snapshots: SnapshotSource;
   readonly streams: StreamStore;
   readonly rowCache: RowCache;
+  /** The slices of the event loop, for the whole database: two of them would take twice as long a turn. */
+  readonly slices: Slices;
   readonly #sources: SequencerSources;
   readonly #overlay = new Overlay();
   readonly #tail: Tail;
   readonly #applier: Applier;
   readonly #observers = new Set<(change: ChangeSet) => void>();
-  /** For what others wait for: the last part of large commits, and letting go of them. */
-  readonly #slices: Slices;
   /** Turns that are not durable yet, in order; the first ones may be in the group being written. */
   #pending: PendingCommit[] = [];
   /** Durable ChangeSets above the applied point that readers still need, oldest first. */
@@ -85,13 +83,16 @@ export class Sequencer {
   #watermark: bigint;
   #writing: Promise<void> | undefined;
   readonly #spaceWaiters = new Set<() => void>();
+  #tidying = false;
+  #evicting = false;
   /** Set when the log may hold a commit that nobody was told of: nothing may follow it there. */
   #broken: KalamError | undefined;
   #stopped = false;
+  readonly #counts = new GroupCounts();
 
   constructor(sources: SequencerSources) {
     this.#sources = sources;
-    this.#slices = new Slices(sources);
+    this.slices = new Slices(sources);
     // The sequence begins above every stream commit there was, and so does the watermark: what streams held up to it is lost.
     this.#watermark = [sources.log.lastSeq, sources.hot.appliedSeq, sources.sequence.last].reduce((a, b) => (a > b ? a : b));
     this.#tail = new Tail(this.#watermark, sources.tailBytesMax);
@@ -109,7 +110,7 @@ export class Sequencer {
       hot: sources.hot,
       timers: sources.timers,
       events: {
-        applied: () => this.#trim(),
+        applied: () => void this.#trim(),
         failed: (error) => sources.warn('the hot tier could not be written; trying again', { error }),
       },
     });
@@ -118,6 +119,15 @@ export class Sequencer {
   /** Name of the newest commit that readers see. */
   get watermark(): bigint {
     return this.#watermark;
+  }
+
+  /** The error that every write gets since the log may hold a commit that nobody was told of; only another start helps. */
+  get broken(): KalamError | undefined {
+    return this.#broken;
+  }
+
+  get figures(): SequencerFigures {
+    return { ...this.#counts.figures, overlayBytes: this.#overlayBytes, tailBytes: this.#tail.bytes };
   }
 
   /** The commits above `afterSeq` up to the watermark; `undefined` when the tail does not reach back that far. */
@@ -136,11 +146,20 @@ export class Sequencer {
    * the watermark. Rejects with what the turn threw (nothing happened then), with LOG_WRITE_FAILED (nothing happened, try
    * again), COMMIT_OUTCOME_UNKNOWN, or WRITES_BUSY or SHUTTING_DOWN before the turn ran.
    */
-  async submit<T>(turn: (draft: Draft) => T, options: SubmitOptions = {}): Promise<T> {
+  submit<T>(turn: (draft: Draft) => T, options: SubmitOptions = {}): Promise<T> {
+    return this.#isFull() ? this.#submitLater(turn, options) : this.#takeTurn(turn, options);
+  }
+
+  async #submitLater<T>(turn: (draft: Draft) => T, options: SubmitOptions): Promise<T> {
     // Looked at again in the very turn that writes: of many writers that wait together not all may go on.
     for (const end = this.#spaceWaitEnd(); this.#isFull(); ) await this.#waitForSpace(end);
-    if (this.#stopped) throw kalamError('SHUTTING_DOWN');
-    const draft = this.#openDraft(this.#sources.sequence);
+    return this.#takeTurn(turn, options);
+  }
+
+  // Every commit comes through here: it makes no more promises than it needs.
+  #takeTurn<T>(turn: (draft: Draft) => T, options: SubmitOptions): Promise<T> {
+    if (this.#stopped) return Promise.reject(kalamError('SHUTTING_DOWN'));
+    const draft = this.#openDraft(this.#sources.sequence, undefined);
     let value: T;
     let drafted: DraftedCommit | undefined;
     try {
@@ -149,31 +168,33 @@ export class Sequencer {
       drafted = draft.finish();
     } catch (error) {
       draft.release();
-      await this.#youngestPending();
-      throw error;
+      return this.#youngestPending().then(() => Promise.reject(error));
     }
-    const failure = await (drafted === undefined ? this.#youngestPending() : this.#enqueue(drafted, options.alone ?? false));
-    if (failure !== undefined) throw failure;
-    return value;
+    const done = drafted === undefined ? this.#youngestPending() : this.#enqueue(drafted, options.alone ?? false);
+    return done.then((failure) => {
+      if (failure !== undefined) throw failure;
+      return value;
+    });
   }
 
   /**
    * {@link submit} for a commit of many rows: `work` drafts it and `options.run` runs that in slices; only then it takes its turn,
    * which is short. The caller keeps every other writer, DDL too, away from the partitions that `work` writes until this has
-   * settled. Each key may be written once, and no streams. Rejects as `submit` does, and with what `options` throw.
+   * settled. Each key may be written once. Rejects as `submit` does, and with what `options` throw.
    */
   async submitLarge<T>(work: (draft: Draft) => Steps<T>, options: LargeOptions): Promise<T> {
     for (const end = this.#spaceWaitEnd(); this.#isFull(); ) await this.#waitForSpace(end);
     // Whatever can still change or take back a row of these partitions is pending now; what it comes to is seen then.
     await this.#pending.at(-1)?.done;
-    const draft = this.#openDraft(new ProvisionalSequence());
+    const draft = this.#openDraft(new ProvisionalSequence(), this.#sources.sequence);
     let value: T;
+    let drafted: DraftedCommit | undefined;
     try {
       value = await options.run(releasing(draft, work(draft)));
+      drafted = await options.run(draft.finishInSteps());
     } finally {
       draft.release();
     }
-    const drafted = draft.finish();
     if (drafted === undefined) return value;
     const failure = await this.#takeLargeTurn(new LargeCommit(drafted, this.#overlay), options);
     if (failure !== undefined) throw failure;
@@ -183,24 +204,49 @@ export class Sequencer {
   async #takeLargeTurn(large: LargeCommit, options: LargeOptions): Promise<KalamError | undefined> {
     try {
       await options.run(large.prepare());
-      if (this.#stopped) throw kalamError('SHUTTING_DOWN');
-      options.check?.();
+      for (;;) {
+        if (this.#stopped) throw kalamError('SHUTTING_DOWN');
+        options.check?.();
+        const run = this.#sources.sequence.take(large.rows);
+        const last = run.at(large.rows - 1);
+        large.ready = this.#isReserved(large, last) ? this.#number(large, run) : undefined;
+        if (large.ready !== undefined) break;
+        await this.submit((draft) => this.#sources.reservation.reserve(draft, last));
+      }
     } catch (error) {
-      await this.#slices.run(large.leave());
+      await this.slices.runFirst(large.leave());
       throw error;
     }
-    large.ready = this.#number(large);
     return this.#enqueue(large.drafted, false, large);
   }
 
-  async #number(large: LargeCommit): Promise<void> {
-    await this.#slices.run(large.number(this.#sources.sequence.take(large.rows)));
+  #isReserved({ drafted }: LargeCommit, last: bigint): boolean {
+    return drafted.streams.length === 0 || this.#sources.reservation.covers(last);
+  }
+
+  async #number(large: LargeCommit, run: SnowflakeRun): Promise<void> {
+    await this.slices.runFirst(large.number(run));
+  }
+
+  /** Forgets expired events of streams, in slices. */
+  evictExpired(): void {
+    if (this.#evicting) return;
+    this.#evicting = true;
+    void Promise.resolve(this.slices.runFirst(this.streams.evictInSteps())).then(() => {
+      this.#evicting = false;
+    });
   }
 
   /** Resolves when everything submitted so far is in the hot tier. */
   async flush(): Promise<void> {
     await this.#youngestPending();
     await this.#applier.flush();
+  }
+
+  /** {@link flush} that outlives failures of the hot tier. Throws WRITES_BUSY after {@link SETTLE_MILLIS}. */
+  async settle(): Promise<void> {
+    await this.#youngestPending();
+    await this.#applier.settled(SETTLE_MILLIS);
   }
 
   /** From now on submits and snapshots are refused with SHUTTING_DOWN; commits that had their turn go on. */
@@ -217,7 +263,7 @@ export class Sequencer {
     await this.#applier.close();
   }
 
-  #openDraft(sequence: Pick<SnowflakeSequence, 'next'>): Draft {
+  #openDraft(sequence: DraftSources['sequence'], keys: DraftSources['keys']): Draft {
     const { hot, clock } = this.#sources;
     return new Draft({
       overlay: this.#overlay,
@@ -226,6 +272,7 @@ export class Sequencer {
       cache: this.rowCache,
       watermark: this.#watermark,
       sequence,
+      keys,
       nowMicros: BigInt(Math.trunc(clock.now())) * 1000n,
     });
   }
@@ -261,15 +308,22 @@ export class Sequencer {
       try {
         await this.#pending[0]?.large?.ready;
         group = this.#takeGroup();
-        entries = toLogEntries(group);
+        const encoded = this.#stepsOf(group, groupEntries(group));
+        entries = encoded instanceof Promise ? await encoded : encoded;
         if (entries.length > 0) await this.#append(entries, group[0]?.alone === true ? 'sync' : this.#sources.durability);
       } catch (error) {
         this.#failPending(error);
         continue;
       }
-      this.#publish(group, entries);
+      const published = this.#stepsOf(group, this.#publish(group, entries));
+      if (published instanceof Promise) await published;
     }
     this.#writing = undefined;
+  }
+
+  /** Runs work on a group: at once when the group is short. */
+  #stepsOf<T>(group: readonly PendingCommit[], steps: Steps<T>): T | Promise<T> {
+    return isShort(group) ? finishSteps(steps) : this.slices.runFirst(steps);
   }
 
   async #append(entries: readonly LogEntry[], durability: Durability): Promise<void> {
@@ -290,26 +344,37 @@ export class Sequencer {
     return this.#pending.slice(0, Math.min(next < 0 ? GROUP_COMMITS_MAX : next, GROUP_COMMITS_MAX));
   }
 
-  #publish(group: readonly PendingCommit[], entries: readonly LogEntry[]): void {
-    this.#pending = this.#pending.slice(group.length);
-    for (const { drafted, large, settle } of group) {
-      this.#watermark = drafted.change.seq;
-      this.#sources.reservation.observe(drafted.change);
-      large?.publish();
-      if (large === undefined) this.rowCache.observe(drafted.change);
-      else this.rowCache.observeLarge(drafted.change);
-      for (const written of drafted.streams) {
-        this.streams.apply(written);
-        // Nobody reads streams through the overlay, and a version that stayed here would outlive its deletion.
-        this.#overlay.removePart(written.part);
-      }
-      if (drafted.durable.length > 0) this.#unapplied.push(drafted.change);
-      else this.#forget(drafted.change);
-      this.#tail.push(drafted.change);
-      this.#notify(drafted.change);
-      settle(undefined);
+  /** Each commit passes the watermark in one step, and is pending until then. */
+  *#publish(group: readonly PendingCommit[], entries: readonly LogEntry[]): Steps<void> {
+    this.#counts.add(group.length);
+    for (const commit of group) {
+      const { change, streams, durable } = commit.drafted;
+      for (const written of streams) yield* this.streams.add(written);
+      this.#pass(commit);
+      if (commit.large !== undefined) for (const written of streams) yield* this.streams.settle(written);
+      // Nobody reads streams through the overlay, and a version that stayed here would outlive its deletion.
+      for (const written of streams) yield* this.#overlay.removePartInSteps(written.part);
+      if (durable.length === 0) this.#overlayBytes -= change.bytes;
+      yield;
     }
     if (entries.length > 0) this.#applier.push(entries);
+    this.#tidyOverlay();
+  }
+
+  /** The oldest pending commit is visible from now on. */
+  #pass({ drafted, large, settle }: PendingCommit): void {
+    const { change, durable, streams } = drafted;
+    this.#pending.shift();
+    this.#watermark = change.seq;
+    if (large === undefined) for (const written of streams) finishSteps(this.streams.settle(written));
+    this.#sources.reservation.observe(change);
+    large?.publish();
+    if (large === undefined) this.rowCache.observe(change);
+    else this.rowCache.observeLarge(change);
+    if (durable.length > 0) this.#unapplied.push(change);
+    this.#tail.push(change);
+    this.#notify(change);
+    settle(undefined);
   }
 
   #notify(change: ChangeSet): void {
@@ -353,24 +418,40 @@ export class Sequencer {
   }
 
   async #forgetInSlices(change: ChangeSet): Promise<void> {
-    await this.#slices.run(this.#overlay.removeInSteps(change));
+    await this.slices.runFirst(this.#overlay.removeInSteps(change));
     this.#overlayBytes -= change.bytes;
     this.#wakeSpaceWaiters();
+    this.#tidyOverlay();
   }
 
-  /** Forgets ChangeSets that the hot tier holds and that no open snapshot below them needs. */
-  #trim(): void {
+  /** Forgets ChangeSets that the hot tier holds and that no open snapshot below them needs; many rows in slices. */
+  #trim(): void | Promise<void> {
     const oldest = this.snapshots.oldestAppliedSeq();
-    let count = 0;
-    for (const change of this.#unapplied) {
-      if (change.seq > oldest) break;
-      if (rowCount(change) > LARGE_COMMIT_ROWS) void this.#forgetInSlices(change);
-      else this.#forget(change);
-      count += 1;
+    const end = this.#unapplied.findIndex(({ seq }) => seq > oldest);
+    const gone = end < 0 ? this.#unapplied : this.#unapplied.slice(0, end);
+    if (gone.length === 0) return undefined;
+    this.#unapplied = this.#unapplied.slice(gone.length);
+    return this.slices.runFirst(this.#forgetting(gone));
+  }
+
+  *#forgetting(changes: readonly ChangeSet[]): Steps<void> {
+    for (const change of changes) {
+      yield* this.#overlay.removeInSteps(change);
+      this.#overlayBytes -= change.bytes;
     }
-    if (count === 0) return;
-    this.#unapplied = this.#unapplied.slice(count);
     this.#wakeSpaceWaiters();
+    this.#tidyOverlay();
+  }
+
+  /** Puts what is left of the overlay in order, in slices; one partition after another. */
+  #tidyOverlay(): void {
+    const tidying = this.#tidying ? undefined : this.#overlay.takeUntidy();
+    if (tidying === undefined) return;
+    this.#tidying = true;
+    void Promise.resolve(this.slices.runFirst(tidying.tidy())).then(() => {
+      this.#tidying = false;
+      this.#tidyOverlay();
+    });
   }
 
   #isFull(): boolean {
@@ -384,14 +465,14 @@ export class Sequencer {
   /** Resolves when there may be space again; throws WRITES_BUSY at `end`. */
   async #waitForSpace(end: number): Promise<void> {
     // A snapshot that was closed since the last batch may have been all that was in the way.
-    this.#trim();
+    void this.#trim();
     if (!this.#isFull()) return;
     const { clock, timers } = this.#sources;
     const left = end - clock.elapsed();
     if (left <= 0) {
       // What the hot tier holds already is kept for readers only, and they must not stop writers.
       this.snapshots.expireBehind();
-      this.#trim();
+      await this.#trim();
       if (!this.#isFull()) return;
       throw kalamError('WRITES_BUSY', { millis: OVERLAY_WAIT_MILLIS });
     }
@@ -409,30 +490,4 @@ export class Sequencer {
   #wakeSpaceWaiters(): void {
     for (const wake of [...this.#spaceWaiters]) wake();
   }
-}
-
-/** The steps of a draft, which reads through another snapshot in each: what it reads about does not change, but it must not keep one. */
-function* releasing<T>(draft: Draft, steps: Steps<T>): Steps<T> {
-  try {
-    for (;;) {
-      const step = steps.next();
-      if (step.done === true) return step.value;
-      draft.release();
-      yield;
-    }
-  } finally {
-    steps.return(undefined as never);
-  }
-}
-
-/** The log entries of a group; a commit that wrote to streams only keeps its place in the order but has none. */
-function toLogEntries(group: readonly PendingCommit[]): LogEntry[] {
-  const entries: LogEntry[] = [];
-  for (const { drafted, large } of group) {
-    if (large !== undefined) entries.push(large.entry);
-    if (large !== undefined || drafted.durable.length === 0) continue;
-    const parts = drafted.durable.map(({ partition, rows }) => ({ partition, rows: rows.map(commitRow) }));
-    entries.push({ seq: drafted.change.seq, payload: encodeCommit({ seq: drafted.change.seq, parts }) });
-  }
-  return entries;
 }

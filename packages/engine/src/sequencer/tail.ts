@@ -18,6 +18,11 @@ export class Tail {
     this.#bytesMax = bytesMax;
   }
 
+  /** Heap weight of what is kept. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
   push(change: ChangeSet): void {
     this.#changes.push(change);
     this.#bytes += change.bytes;

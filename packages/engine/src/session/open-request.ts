@@ -1,8 +1,10 @@
 import { type Cell, type Clock, kalamError, type Timers } from '@kalamdb/protocol';
 import type { Principal, StatementResult } from '../contract.ts';
+import type { QueryRunner } from '../read/query-runner.ts';
 import { failureOf } from './failure.ts';
-import { statementsOf } from './request.ts';
+import { LONG_TEXT_UNITS, type RequestLimits, statementsInSteps, statementsOf } from './request.ts';
 import type { RequestTransaction } from './request-transaction.ts';
+import { rowsOf, type StatementRecord } from './statement-record.ts';
 
 /** Milliseconds that statements of one request may run one after another while everybody else waits. */
 const BUSY_MILLIS_MAX = 4;
@@ -13,6 +15,12 @@ export interface OpenRequestParts {
   readonly transaction: RequestTransaction;
   readonly clock: Clock;
   readonly timers: Timers;
+  readonly limits: RequestLimits;
+  /** Reads long texts in slices. */
+  readonly queries: Pick<QueryRunner, 'run'>;
+  readonly requestId: string | undefined;
+  /** Told of each statement that ran, whether it failed or not. */
+  readonly onStatement: ((record: StatementRecord) => void) | undefined;
   /** Runs one statement. */
   run(text: string, parameters: readonly Cell[]): Promise<StatementResult>;
 }
@@ -46,14 +54,16 @@ export class OpenRequest {
   }
 
   async #run(sql: string, parameters: readonly Cell[], isLast: boolean): Promise<readonly StatementResult[]> {
-    const { principal, transaction, run } = this.#parts;
+    const { principal, transaction, limits, queries } = this.#parts;
     const results: StatementResult[] = [];
     try {
-      const statements = statementsOf(sql, parameters, principal);
+      const request = { sql, parameters, principal };
+      const isLong = sql.length > LONG_TEXT_UNITS;
+      const statements = isLong ? await queries.run(statementsInSteps(request, limits)) : statementsOf(request, limits);
       for (const [index, text] of statements.entries()) {
         if (index > 0) await this.#rest(results[index - 1]);
         try {
-          results.push(await run(text, parameters));
+          results.push(await this.#runOne(text, parameters));
         } catch (error) {
           throw failureOf(error, index + 1, text);
         }
@@ -64,6 +74,20 @@ export class OpenRequest {
     }
     if (isLast) this.end();
     return results;
+  }
+
+  async #runOne(text: string, parameters: readonly Cell[]): Promise<StatementResult> {
+    const { principal, requestId, clock, onStatement, run } = this.#parts;
+    if (onStatement === undefined) return run(text, parameters);
+    const start = clock.elapsed();
+    let result: StatementResult | undefined;
+    try {
+      result = await run(text, parameters);
+      return result;
+    } finally {
+      const rows = result === undefined ? 0 : rowsOf(result);
+      onStatement({ text, principal, requestId, millis: clock.elapsed() - start, rows, failed: result === undefined });
+    }
   }
 
   /** Queries and the statements of a transaction do not wait for the disk: without this a long request would hold up all others. */

@@ -23,7 +23,13 @@ const KINDS: ReadonlySet<string> = new Set<TransactionStatement['kind']>([
 const NOT_DDL: ReadonlySet<string> = new Set<Statement['kind']>([
   'show-namespaces',
   'show-tables',
+  'show-storages',
+  'show-manifest',
+  'show-columns',
+  'show-stats',
   'describe-table',
+  'describe-columns',
+  'subscribe-to',
   'use-namespace',
   'not-implemented',
 ]);
@@ -95,7 +101,7 @@ export class RequestTransaction {
         this.#required('SAVEPOINT').savepoint(statement.name);
         return `Savepoint '${statement.name}' created`;
       case 'rollback-to-savepoint':
-        this.#required('ROLLBACK TO SAVEPOINT').rollbackTo(statement.name);
+        await this.#required('ROLLBACK TO SAVEPOINT').rollbackTo(statement.name);
         return `Rolled back to savepoint '${statement.name}'`;
       case 'release-savepoint':
         this.#required('RELEASE SAVEPOINT').release(statement.name);

@@ -1,36 +1,69 @@
 import { type Cell, type ErrorCode, KalamError, kalamError } from '@kalamdb/protocol';
-import { classifyStatement, liftLiterals, parseStatement, type StatementKind, splitStatements } from '@kalamdb/sql';
+import { classifyStatement, liftLiterals, parseStatement, type StatementKind, splitStatements, splitStatementsSteps } from '@kalamdb/sql';
 import { isAdmin } from '../access/grant.ts';
 import type { Principal } from '../contract.ts';
+import { finishSteps, STEP_ROWS, type Steps } from '../slices/steps.ts';
 import { failureOf, querySyntax } from './failure.ts';
 import { StatementError } from './statement-error.ts';
 
-/** UTF-8 bytes of SQL that one request may hold. */
-export const SQL_BYTES_MAX = 1_048_576;
-/** Parameters that one statement may have. */
-export const PARAMETERS_MAX = 50;
-/** UTF-8 bytes of one parameter. */
-export const PARAMETER_BYTES_MAX: number = 512 * 1024;
+/** UTF-16 units of SQL above which a text is read in slices. */
+export const LONG_TEXT_UNITS: number = 16 * 1024;
+
+/** What one request may hold. */
+export interface RequestLimits {
+  /** UTF-8 bytes of SQL. */
+  readonly sqlBytesMax: number;
+  /** Parameters of a statement. */
+  readonly parametersMax: number;
+  /** UTF-8 bytes of one parameter. */
+  readonly parameterBytesMax: number;
+}
+
+/** What holds unless the database is opened with other limits (wire-protocol 2.9). */
+export const REQUEST_LIMITS: RequestLimits = { sqlBytesMax: 1_048_576, parametersMax: 50, parameterBytesMax: 512 * 1024 };
+
+/** One request's text with its parameters, and who sent it. */
+export interface RequestText {
+  readonly sql: string;
+  readonly parameters: readonly Cell[];
+  readonly principal: Principal;
+}
 
 /**
  * Splits and classifies a request and parses a batch: everything that refuses it as a whole, before any statement runs (wire-protocol 3.3).
  * Throws SQL_TOO_LONG, EMPTY_SQL, PARAMS_WITH_BATCH, ADMIN_REQUIRED and the errors of splitting and classification.
  */
-export function statementsOf(sql: string, parameters: readonly Cell[], principal: Principal): readonly string[] {
-  const bytes = utf8Length(sql, SQL_BYTES_MAX);
-  if (bytes > SQL_BYTES_MAX) throw kalamError('SQL_TOO_LONG', { bytes, bytesMax: SQL_BYTES_MAX });
-  const statements = split(sql);
-  if (statements.length === 0) throw kalamError('EMPTY_SQL');
+export function statementsOf(request: RequestText, limits: RequestLimits): readonly string[] {
+  return finishSteps(statementsInSteps(request, limits));
+}
+
+/** {@link statementsOf} in short steps, for long texts. */
+export function* statementsInSteps({ sql, parameters, principal }: RequestText, limits: RequestLimits): Steps<readonly string[]> {
+  const bytes = utf8Length(sql, limits.sqlBytesMax);
+  if (bytes > limits.sqlBytesMax) throw kalamError('SQL_TOO_LONG', { bytes, bytesMax: limits.sqlBytesMax });
+  const statements = isOneStatement(sql) ? [sql] : yield* split(sql);
+  const [first] = statements;
+  if (first === undefined) throw kalamError('EMPTY_SQL');
+  if (statements.length === 1) kindOf(first, principal);
+  else yield* checkBatch(statements, principal);
+  if (parameters.length > 0 && statements.length > 1) throw kalamError('PARAMS_WITH_BATCH');
+  checkParameters(parameters, limits);
+  return statements;
+}
+
+function kindOf(text: string, principal: Principal): StatementKind {
+  const { kind, adminFor } = classifyStatement(text);
+  if (adminFor !== undefined && !isAdmin(principal.role)) throw kalamError('ADMIN_REQUIRED', { what: adminFor });
+  return kind;
+}
+
+function* checkBatch(statements: readonly string[], principal: Principal): Steps<void> {
   const shapes = new Set<string>();
   for (const [index, text] of statements.entries()) {
-    const { kind, adminFor } = classifyStatement(text);
-    if (adminFor !== undefined && !isAdmin(principal.role)) throw kalamError('ADMIN_REQUIRED', { what: adminFor });
-    const problem = statements.length > 1 ? syntaxProblem(text, kind, shapes) : undefined;
+    const problem = syntaxProblem(text, kindOf(text, principal), shapes);
     if (problem !== undefined) throw failureOf(problem, index + 1, text);
+    if (index % STEP_ROWS === STEP_ROWS - 1) yield;
   }
-  if (parameters.length > 0 && statements.length > 1) throw kalamError('PARAMS_WITH_BATCH');
-  checkParameters(parameters);
-  return statements;
 }
 
 /** Failures of parsing that refuse a request before anything of it runs; others wait for the statement's turn. */
@@ -48,10 +81,9 @@ function isOneStatement(sql: string): boolean {
 }
 
 /** The statements of a request. A text that does not end is a failure of the statement when there is only this one. */
-function split(sql: string): readonly string[] {
-  if (isOneStatement(sql)) return [sql];
+function* split(sql: string): Steps<readonly string[]> {
   try {
-    return splitStatements(sql).map(({ text }) => text);
+    return (yield* splitStatementsSteps(sql)).map(({ text }) => text);
   } catch (error) {
     if (!(error instanceof KalamError) || error.code !== 'UNTERMINATED_STRING' || error.position === undefined) throw error;
     const head = sql.slice(0, error.position.offset);
@@ -75,14 +107,14 @@ function syntaxProblem(text: string, kind: StatementKind, shapes: Set<string>): 
   return undefined;
 }
 
-function checkParameters(parameters: readonly Cell[]): void {
-  if (parameters.length > PARAMETERS_MAX) {
-    throw kalamError('PARAMETER_COUNT_EXCEEDED', { max: PARAMETERS_MAX, count: parameters.length });
+function checkParameters(parameters: readonly Cell[], { parametersMax, parameterBytesMax }: RequestLimits): void {
+  if (parameters.length > parametersMax) {
+    throw kalamError('PARAMETER_COUNT_EXCEEDED', { max: parametersMax, count: parameters.length });
   }
   for (const [index, cell] of parameters.entries()) {
-    const bytes = typeof cell === 'string' ? utf8Length(cell, PARAMETER_BYTES_MAX) : 0;
-    if (bytes > PARAMETER_BYTES_MAX) {
-      throw kalamError('PARAMETER_SIZE_EXCEEDED', { parameter: `$${index + 1}`, bytes, bytesMax: PARAMETER_BYTES_MAX });
+    const bytes = typeof cell === 'string' ? utf8Length(cell, parameterBytesMax) : 0;
+    if (bytes > parameterBytesMax) {
+      throw kalamError('PARAMETER_SIZE_EXCEEDED', { parameter: `$${index + 1}`, bytes, bytesMax: parameterBytesMax });
     }
   }
 }

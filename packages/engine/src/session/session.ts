@@ -1,22 +1,45 @@
 import { type Cell, KalamError, kalamError, type Row, type Timers, uuidV7 } from '@kalamdb/protocol';
-import type { Compiled, InputRow, InsertPlan, SelectPlan, Statement, StatementCompiler, TableInfo } from '@kalamdb/sql';
-import { type Grant, grantFor, type TableAction } from '../access/grant.ts';
+import type {
+  Compiled,
+  DeletePlan,
+  GeneralPlan,
+  InputRow,
+  InsertPlan,
+  SelectPlan,
+  Statement,
+  StatementCompiler,
+  TableInfo,
+  UpdatePlan,
+} from '@kalamdb/sql';
+import type { PartitionId } from '@kalamdb/storage';
+import type { AuditTrail } from '../access/audit-trail.ts';
+import { type Grant, grantFor, isAdmin, type TableAction } from '../access/grant.ts';
 import type { Catalog } from '../catalog/catalog.ts';
 import type { Principal, StatementResult } from '../contract.ts';
+import { StaleLayout } from '../partition/row-layout.ts';
 import { executeSelect } from '../read/execute-select.ts';
+import type { GeneralExecutor } from '../read/general/general-executor.ts';
 import type { QueryRunner } from '../read/query-runner.ts';
+import { answerRowsMax, limitedPlan, NO_ROW_LIMITS, type RowLimits } from '../read/row-limits.ts';
 import type { StatementText } from '../read/scan-messages.ts';
+import { type OpenSource, selectRowsSteps } from '../read/select-steps.ts';
 import type { Transactions } from '../transaction/transactions.ts';
 import { deleteRows } from '../write/delete.ts';
 import { insertRows } from '../write/insert.ts';
+import type { Written } from '../write/returned-rows.ts';
 import { updateRows } from '../write/update.ts';
 import { StalePlan, type WriteContext } from '../write/write-context.ts';
 import type { WriteTarget } from '../write/write-target.ts';
-import { type EvaluationSources, evaluationFor } from './evaluation.ts';
+import { type EvaluationSources, evaluationFor, withParameters } from './evaluation.ts';
+import { type ExplainStatement, explainedQuery, explanation } from './explain.ts';
+import { generalPlan, grantedSources, wantsGeneral } from './general-select.ts';
 import { refuseHiddenTables } from './hidden-tables.ts';
 import { impersonated } from './impersonation.ts';
 import { OpenRequest } from './open-request.ts';
+import { LONG_TEXT_UNITS, type RequestLimits } from './request.ts';
 import { isTransactionStatement, RequestTransaction } from './request-transaction.ts';
+import { rowsOf, type StatementRecord } from './statement-record.ts';
+import { VIEWS_DEEP_MAX, viewPlan } from './view-query.ts';
 
 /** Times that a statement is planned again because its table changed under it. */
 const REPLANS_MAX = 10;
@@ -30,8 +53,17 @@ export interface SessionServices {
   readonly transactions: Transactions;
   /** Runs every SELECT, and the scans of UPDATE and DELETE. */
   readonly queries: QueryRunner;
+  /** Runs the queries that have no plan of ours: joins, subqueries, set operations. */
+  readonly general: GeneralExecutor;
   readonly evaluation: EvaluationSources;
   readonly timers: Timers;
+  readonly audit: Pick<AuditTrail, 'note'>;
+  readonly requestLimits: RequestLimits;
+  readonly rowLimits: RowLimits;
+  /** Whether anybody subscribes to a partition. */
+  readonly isHeard: (partition: PartitionId) => boolean;
+  /** Told of each statement that ran. It must not throw. */
+  readonly onStatement: ((record: StatementRecord) => void) | undefined;
   /** Runs every statement that is not a plan: DDL, SHOW, users. */
   runStatement(statement: Statement, caller: StatementCaller): Promise<StatementResult>;
 }
@@ -42,6 +74,8 @@ export interface StatementCaller {
   readonly namespace: string;
   /** The statement stands inside EXECUTE AS USER: SHARED tables can be read but not written. */
   readonly impersonating: boolean;
+  /** Where the request came from, for the audit log. */
+  readonly clientAddress?: string | undefined;
 }
 
 /** A statement's caller, and the transaction of its request. */
@@ -57,6 +91,8 @@ export interface SessionOptions {
   readonly requestId?: string | undefined;
   /** For the audit log. */
   readonly clientAddress?: string | undefined;
+  /** Ends SELECTs that read for long when nobody waits for their answer any more. Asked only by those. */
+  readonly signal?: (() => AbortSignal) | undefined;
 }
 
 /** One caller's requests. It holds no resources between requests, so it needs no closing. */
@@ -64,12 +100,16 @@ export class Session {
   readonly #services: SessionServices;
   readonly #principal: Principal;
   readonly #requestId: string | undefined;
+  readonly #clientAddress: string | undefined;
+  readonly #signal: (() => AbortSignal) | undefined;
   #namespace: string;
 
   constructor(services: SessionServices, principal: Principal, options: SessionOptions = {}) {
     this.#services = services;
     this.#principal = principal;
     this.#requestId = options.requestId;
+    this.#clientAddress = options.clientAddress;
+    this.#signal = options.signal;
     this.#namespace = options.namespace ?? 'default';
   }
 
@@ -84,13 +124,19 @@ export class Session {
 
   /** A request whose texts come one after another, for callers inside the process. Whoever opens one ends it. */
   open(): OpenRequest {
-    const { evaluation, timers, transactions } = this.#services;
+    const { evaluation, timers, transactions, queries, requestLimits: limits, onStatement } = this.#services;
     const { clock, random } = evaluation;
     const principal = this.#principal;
     const transaction = new RequestTransaction(transactions, () => `sql-req-${this.#requestId ?? uuidV7(clock, random)}`);
     const run = (text: string, parameters: readonly Cell[]): Promise<StatementResult> =>
-      this.#run(text, parameters, { principal, namespace: this.#namespace, impersonating: false, transaction });
-    return new OpenRequest({ principal, transaction, clock, timers, run });
+      this.#run(text, parameters, {
+        principal,
+        namespace: this.#namespace,
+        impersonating: false,
+        clientAddress: this.#clientAddress,
+        transaction,
+      });
+    return new OpenRequest({ principal, transaction, clock, timers, limits, queries, requestId: this.#requestId, onStatement, run });
   }
 
   async #run(text: string, parameters: readonly Cell[], caller: StatementContext): Promise<StatementResult> {
@@ -98,41 +144,109 @@ export class Session {
       try {
         return await this.#runOnce(text, parameters, caller);
       } catch (error) {
-        if (!(error instanceof StalePlan)) throw error;
+        if (!(error instanceof StalePlan || error instanceof StaleLayout)) throw error;
         if (attempt === REPLANS_MAX) throw kalamError('CONFLICT', { reason: 'the table kept changing while the statement was planned' });
       }
     }
   }
 
-  async #runOnce(text: string, parameters: readonly Cell[], caller: StatementContext): Promise<StatementResult> {
-    const { catalog } = this.#services;
-    const compiled = this.#compile(text, parameters, caller);
-    if ('plan' in compiled) return this.#runPlan(compiled, { text, namespace: caller.namespace, parameters }, caller);
+  #runOnce(text: string, parameters: readonly Cell[], caller: StatementContext): Promise<StatementResult> {
+    if (text.length <= LONG_TEXT_UNITS) return this.#runCompiled(this.#compile(text, parameters, caller), { text, parameters }, caller);
+    return this.#compileLong(text, parameters, caller).then((compiled) => this.#runCompiled(compiled, { text, parameters }, caller));
+  }
+
+  #runCompiled(compiled: Prepared, { text, parameters }: StatementSource, caller: StatementContext): Promise<StatementResult> {
+    const { catalog, rowLimits } = this.#services;
+    if (compiled.kind === 'general') return this.#runGeneral(compiled, caller);
+    if ('plan' in compiled) return this.#runPlan(compiled, { text, namespace: caller.namespace, parameters, rowLimits }, caller);
     const { statement } = compiled;
     if (statement.kind === 'execute-as-user') {
-      const { principal, sql } = impersonated(statement, caller.principal, catalog);
+      const { principal, sql } = impersonated(statement, caller, { catalog, audit: this.#services.audit });
       return this.#run(sql, parameters, { ...caller, principal, impersonating: true });
     }
+    if (statement.kind === 'explain') return this.#explain(statement, parameters, caller);
+    if (statement.kind === 'set-option') return Promise.resolve({ kind: 'rows', columns: [], rows: [], asUser: caller.principal.userId });
     const { transaction } = caller;
     if (isTransactionStatement(statement)) {
       if (caller.impersonating) throw kalamError('INVALID_INPUT', { reason: 'EXECUTE AS USER cannot wrap a transaction statement' });
       return transaction.run(statement, caller.principal.userId);
     }
     transaction.refuseDdl(statement);
+    return this.#runStatement(statement, caller);
+  }
+
+  /** EXPLAIN names what would run and what it would read; with ANALYZE it runs it first. */
+  async #explain({ inner, analyze }: ExplainStatement, parameters: readonly Cell[], caller: StatementContext): Promise<StatementResult> {
+    const { principal } = caller;
+    const { clock } = this.#services.evaluation;
+    if (!isAdmin(principal.role)) throw kalamError('ADMIN_REQUIRED', { what: 'EXPLAIN commands' });
+    const compiled = this.#compile(inner, parameters, caller);
+    const explained = explainedQuery(compiled);
+    for (const table of explained.tables) if (table.kind !== 'view') this.#grant(table, principal, 'select');
+    const start = clock.elapsed();
+    const result = analyze ? await this.#runCompiled(compiled, { text: inner, parameters }, caller) : undefined;
+    const run = result === undefined ? undefined : { rows: rowsOf(result), millis: clock.elapsed() - start };
+    return explanation(explained, principal, run);
+  }
+
+  async #runStatement(statement: Statement, caller: StatementContext): Promise<StatementResult> {
     const result = await this.#services.runStatement(statement, caller);
     if (statement.kind === 'use-namespace') this.#namespace = statement.name.toLowerCase();
     return result;
   }
 
-  #compile(text: string, parameters: readonly Cell[], { principal, namespace, transaction }: StatementContext): Compiled {
+  #compile(text: string, parameters: readonly Cell[], caller: StatementContext): Prepared {
     const { catalog, compiler } = this.#services;
     try {
-      return compiler.compile(text, { catalog, namespace, parameters });
+      return compiler.compile(text, { catalog: catalog.relations, namespace: caller.namespace, parameters });
     } catch (error) {
-      refuseHiddenTables(compiler, catalog, { text, namespace, principal });
-      if (error instanceof KalamError && error.code === 'SYSTEM_TABLE_WRITE') transaction.refuseTable({ kind: 'system' });
-      throw error;
+      return this.#general(error, { text, parameters }, caller);
     }
+  }
+
+  async #compileLong(text: string, parameters: readonly Cell[], caller: StatementContext): Promise<Prepared> {
+    const { catalog, compiler, queries } = this.#services;
+    try {
+      return await queries.run(compiler.compileSteps(text, { catalog: catalog.relations, namespace: caller.namespace, parameters }));
+    } catch (error) {
+      return this.#general(error, { text, parameters }, caller);
+    }
+  }
+
+  /** The plan of a query that only the general executor runs. Throws what its caller is told of any other text that could not be compiled. */
+  #general(error: unknown, { text, parameters }: StatementSource, caller: StatementContext): GeneralPlan {
+    if (!wantsGeneral(error, text)) throw this.#refusal(error, text, caller);
+    const { namespace, principal } = caller;
+    const { nowMicros } = evaluationFor(this.#services.evaluation, principal, []);
+    try {
+      return generalPlan(this.#services.catalog, { text, namespace, parameters, principal, nowMicros });
+    } catch (refused) {
+      // What neither executor has is best said by the one that knows the function.
+      const isKnown = refused instanceof KalamError && refused.code === 'NOT_IMPLEMENTED';
+      throw isKnown && error instanceof KalamError && error.code === 'FUNCTION_NOT_FOUND' ? error : refused;
+    }
+  }
+
+  /** Runs a general query; as all others it reads at one snapshot, or in its transaction. */
+  async #runGeneral(plan: GeneralPlan, { principal, transaction }: StatementContext): Promise<StatementResult> {
+    const { catalog, general, autocommit, rowLimits } = this.#services;
+    const target = transaction.current ?? autocommit;
+    const sources = grantedSources(catalog, plan, principal);
+    const open = (): OpenSource => {
+      for (const { grant } of sources) this.#assertCurrent(grant.table);
+      return target.open();
+    };
+    const rowsMax = answerRowsMax(rowLimits, plan.limited);
+    const { columns, rows } = await general.run({ plan, sources, principal, open, rowsMax }, this.#signal?.());
+    return { kind: 'rows', columns, rows, asUser: principal.userId };
+  }
+
+  /** What a caller is told of a text that could not be compiled. */
+  #refusal(error: unknown, text: string, { principal, namespace, transaction }: StatementContext): unknown {
+    const { catalog, compiler } = this.#services;
+    refuseHiddenTables(compiler, catalog, { text, namespace, principal });
+    if (error instanceof KalamError && error.code === 'SYSTEM_TABLE_WRITE') transaction.refuseTable({ kind: 'system' });
+    return error;
   }
 
   async #runPlan({ plan, parameters }: Planned, statement: StatementText, caller: StatementContext): Promise<StatementResult> {
@@ -140,7 +254,8 @@ export class Session {
     const target = transaction.current ?? this.#services.autocommit;
     const evaluation = evaluationFor(this.#services.evaluation, principal, parameters);
     if (plan.kind === 'select') {
-      const found = this.#select(plan, principal, { evaluation, target, statement });
+      if (plan.table?.kind === 'view') return this.#runOnView(plan, { evaluation, target, statement }, caller);
+      const found = this.#select(limitedPlan(plan, statement.rowLimits), principal, { evaluation, target, statement });
       const rows = found instanceof Promise ? await found : found;
       return { kind: 'rows', columns: plan.columns, rows, asUser: principal.userId };
     }
@@ -153,33 +268,82 @@ export class Session {
       grant: this.#grant(plan.table, principal, plan.kind),
       evaluation,
       queries: this.#services.queries,
+      isHeard: this.#services.isHeard,
     };
+    if (plan.returning !== undefined) this.#grant(plan.table, principal, 'select');
     switch (plan.kind) {
       case 'insert':
-        return dmlResult('insert', await this.#insert(plan, context, principal), principal);
+        return writeResult(plan, await this.#insert(plan, context, principal), principal);
       case 'update':
-        return dmlResult('update', await updateRows(context, plan), principal);
+        return writeResult(plan, await updateRows(context, plan), principal);
       case 'delete':
-        return dmlResult('delete', await deleteRows(context, plan), principal);
+        return writeResult(plan, await deleteRows(context, plan), principal);
       default:
         return plan satisfies never;
     }
   }
 
-  async #insert(plan: InsertPlan, context: WriteContext, principal: Principal): Promise<number> {
-    const selected = plan.source === undefined ? undefined : await this.#select(plan.source, principal, context);
-    return insertRows(context, plan, selected);
+  /** A query over a view is a general one when the view's own is. */
+  async #runOnView(
+    plan: SelectPlan,
+    reading: Reading & { readonly statement: StatementText },
+    caller: StatementContext,
+  ): Promise<StatementResult> {
+    const { statement } = reading;
+    const { principal } = caller;
+    try {
+      const rows = await this.#select(limitedPlan(plan, statement.rowLimits), principal, reading);
+      return { kind: 'rows', columns: plan.columns, rows, asUser: principal.userId };
+    } catch (error) {
+      if (!wantsGeneral(error, statement.text)) throw error;
+      return this.#runGeneral(this.#general(error, statement, caller), caller);
+    }
+  }
+
+  #insert(plan: InsertPlan, context: WriteContext, principal: Principal): Promise<Written> {
+    if (plan.source === undefined) return insertRows(context, plan, undefined);
+    const selected = this.#select(plan.source, principal, context);
+    return Promise.resolve(selected).then((rows) => insertRows(context, plan, rows));
   }
 
   #select(plan: SelectPlan, principal: Principal, reading: Reading): readonly Row[] | Promise<readonly Row[]> {
     const { evaluation, target, statement } = reading;
     if (plan.table === undefined) return executeSelect(plan, [NO_ROW], evaluation);
+    if (plan.table.kind === 'view') return this.#selectView({ plan, table: plan.table }, principal, reading);
     const grant = this.#grant(plan.table, principal, 'select');
     const computed = this.#services.catalog.provider(grant.table.id);
-    if (computed !== undefined) return executeSelect(plan, computed.rows(principal), evaluation);
-    const open = target === this.#services.autocommit ? undefined : () => target.open();
+    if (computed !== undefined) return executeSelect(plan, computed.rows(principal, demandedTexts(plan, evaluation)), evaluation);
+    const isNow = target === this.#services.autocommit;
+    const held =
+      isNow && plan.demanded.length > 0 ? this.#services.catalog.heldRows(grant.table, demandedTexts(plan, evaluation)) : undefined;
+    if (held !== undefined) return executeSelect(plan, held, evaluation);
+    const open = isNow ? undefined : () => target.open();
     const assertCurrent = (): void => this.#assertCurrent(grant.table);
-    return this.#services.queries.select({ plan, grant, evaluation, open, statement, assertCurrent });
+    return this.#services.queries.select({ plan, grant, evaluation, open, statement, assertCurrent, signal: this.#signal });
+  }
+
+  /** Runs the view's query as the reader, at the same time and in the same transaction, and the plan over its rows. */
+  async #selectView(
+    { plan, table }: { readonly plan: SelectPlan; readonly table: TableInfo },
+    principal: Principal,
+    reading: Reading,
+  ): Promise<readonly Row[]> {
+    const { catalog, queries } = this.#services;
+    const view = catalog.viewById(table.id);
+    if (view === undefined || view.info !== table) throw new StalePlan();
+    const viewsDeep = (reading.viewsDeep ?? 0) + 1;
+    const name = `${table.namespace}.${table.name}`;
+    if (viewsDeep > VIEWS_DEEP_MAX)
+      throw kalamError('VIEW_BROKEN', { view: name, reason: `more than ${VIEWS_DEEP_MAX} views in each other` });
+    const { plan: inner, parameters } = viewPlan(this.#services, view);
+    const { query: text, queryNamespace: namespace } = view.record;
+    const rows = await this.#select(inner, principal, {
+      evaluation: withParameters(reading.evaluation, parameters),
+      target: reading.target,
+      statement: { text, namespace, parameters: [], rowLimits: NO_ROW_LIMITS },
+      viewsDeep,
+    });
+    return queries.run(selectRowsSteps(plan, rows, reading.evaluation));
   }
 
   #assertCurrent(table: TableInfo): void {
@@ -193,19 +357,43 @@ export class Session {
   }
 }
 
+/** A statement as it was sent. */
+type StatementSource = Pick<StatementText, 'text' | 'parameters'>;
+
+/** A statement as one of the two executors runs it, or none. */
+type Prepared = Compiled | GeneralPlan;
+
 type Planned = Extract<Compiled, { kind: 'plan' }>;
 
 /** What a SELECT runs with beside its plan. */
 interface Reading extends Pick<WriteContext, 'evaluation' | 'target'> {
   /** The text of the plan; absent for a SELECT inside another statement. */
   readonly statement?: StatementText;
+  /** Views that the SELECT stands in. */
+  readonly viewsDeep?: number;
 }
 
 /** What a SELECT without FROM reads. */
 const NO_ROW: InputRow = { cells: [], seq: 0n, deleted: false };
 
+function demandedTexts({ demanded }: SelectPlan, evaluation: WriteContext['evaluation']): ReadonlyMap<string, string> {
+  const texts = new Map<string, string>();
+  for (const { column, text } of demanded) {
+    const found = text(evaluation);
+    if (found !== undefined) texts.set(column, found);
+  }
+  return texts;
+}
+
 const DML_VERBS = { insert: 'Inserted', update: 'Updated', delete: 'Deleted' } as const;
 
-function dmlResult(dml: 'insert' | 'update' | 'delete', rowCount: number, principal: Principal): StatementResult {
-  return { kind: 'message', message: `${DML_VERBS[dml]} ${rowCount} row(s)`, rowCount, dml, asUser: principal.userId };
+function writeResult(
+  { kind, returning }: InsertPlan | UpdatePlan | DeletePlan,
+  written: Written,
+  { userId: asUser }: Principal,
+): StatementResult {
+  if (typeof written === 'number') {
+    return { kind: 'message', message: `${DML_VERBS[kind]} ${written} row(s)`, rowCount: written, dml: kind, asUser };
+  }
+  return { kind: 'rows', columns: returning?.select.columns ?? [], rows: written, asUser };
 }

@@ -1,7 +1,7 @@
 import { VirtualTime } from '@kalamdb/testing';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { SLICE_MILLIS, Slices } from './slices.ts';
+import { SLICE_MILLIS, SLICED_WORK_MAX, Slices } from './slices.ts';
 import type { Steps } from './steps.ts';
 
 const settle = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
@@ -71,4 +71,40 @@ test('work that its check ends releases what it holds', async () => {
   }
   await failed;
   expect(released).toBe(true);
+});
+
+test('work that others wait for goes first, and leaves them a turn in five', async () => {
+  const busy = new Busy();
+  const turns: string[] = [];
+  function* noting(name: string): Steps<void> {
+    for (let step = 0; step < 40; step++) {
+      turns.push(name);
+      busy.elapsedMillis += 4;
+      yield;
+    }
+  }
+  const all = [busy.slices.run(noting('scan')), busy.slices.runFirst(noting('commit')), busy.slices.runFirst(noting('other commit'))];
+  while (busy.time.pendingTimers > 0) {
+    busy.time.advance(1);
+    await settle();
+  }
+  await Promise.all(all);
+  const whileAll = turns.slice(1, 1 + turns.lastIndexOf('commit'));
+  for (let from = 0; from + 5 <= whileAll.length; from += 5) {
+    expect(whileAll.slice(from, from + 5).filter((name) => name === 'scan')).toHaveLength(1);
+  }
+});
+
+test('too much that waits is refused, and what has begun goes on', async () => {
+  const busy = new Busy();
+  const begun = Array.from({ length: SLICED_WORK_MAX }, () => busy.slices.run(busy.work(3, 2)));
+  expect(() => busy.slices.run(busy.work(3, 2))).toThrow('1000');
+  expect(busy.slices.runFirst(busy.work(3, 2))).toBeInstanceOf(Promise);
+  const idle = busy.slices.idle();
+  while (busy.time.pendingTimers > 0) {
+    busy.time.advance(1);
+    await settle();
+  }
+  expect(new Set(await Promise.all(begun))).toEqual(new Set([3]));
+  await idle;
 });

@@ -10,6 +10,9 @@ const UNCOUNTED_MILLIS = 1;
 /** Pieces of work that wait for their next slice. */
 export const SLICED_WORK_MAX = 1000;
 
+/** Turns that work before others may take in a row while others wait. */
+const FIRST_TURNS_MAX = 4;
+
 /** Asked before each slice but the first; what it throws ends the work. */
 export type SliceCheck = () => void;
 
@@ -24,6 +27,10 @@ export class Slices {
   #spentMillis = 0;
   #turnSet = false;
   readonly #waiting: (() => void)[] = [];
+  /** Has its turn before everything in `#waiting`, but for every fifth. */
+  readonly #waitingFirst: (() => void)[] = [];
+  /** Turns since something in `#waiting` had one while it was not empty. */
+  #firstTurns = 0;
 
   constructor(environment: { readonly clock: Clock; readonly timers: Timers }) {
     this.#clock = environment.clock;
@@ -35,22 +42,36 @@ export class Slices {
    * `check` throws, and QUERIES_BUSY; the work has released what it held then.
    */
   run<T>(steps: Steps<T>, check?: SliceCheck): T | Promise<T> {
-    if (this.#spentMillis < SLICE_MILLIS) {
-      const done = this.#slice(steps, SLICE_MILLIS - this.#spentMillis);
-      if (done !== undefined) return done.value;
-    }
-    return this.#continue(steps, check);
+    const done = this.#atOnce(steps);
+    if (done !== undefined) return done.value;
+    if (this.#waiting.length < SLICED_WORK_MAX) return this.#continue(steps, check, this.#waiting);
+    steps.return(undefined as never);
+    throw kalamError('QUERIES_BUSY', { max: SLICED_WORK_MAX });
+  }
+
+  /** {@link run} for work that others wait for: it goes before theirs, leaves them a turn in five, and is never refused. Its owner bounds how much of it there is. */
+  runFirst<T>(steps: Steps<T>): T | Promise<T> {
+    const done = this.#atOnce(steps);
+    return done === undefined ? this.#continue(steps, undefined, this.#waitingFirst) : done.value;
   }
 
   /** Resolves when no work waits for a slice. */
   async idle(): Promise<void> {
-    while (this.#waiting.length > 0) await this.#turn();
+    while (this.#isAwaited) await this.#turn(this.#waiting);
   }
 
-  async #continue<T>(steps: Steps<T>, check: SliceCheck | undefined): Promise<T> {
+  get #isAwaited(): boolean {
+    return this.#waiting.length > 0 || this.#waitingFirst.length > 0;
+  }
+
+  #atOnce<T>(steps: Steps<T>): { readonly value: T } | undefined {
+    return this.#spentMillis < SLICE_MILLIS ? this.#slice(steps, SLICE_MILLIS - this.#spentMillis) : undefined;
+  }
+
+  async #continue<T>(steps: Steps<T>, check: SliceCheck | undefined, queue: (() => void)[]): Promise<T> {
     try {
       for (;;) {
-        await this.#turn();
+        await this.#turn(queue);
         const done = this.#continuedSlice(steps, check);
         if (done !== undefined) return done.value;
       }
@@ -65,7 +86,7 @@ export class Slices {
       check?.();
       return this.#slice(steps, CONTINUED_MILLIS);
     } finally {
-      if (this.#waiting.length > 0) this.#setTurn();
+      if (this.#isAwaited) this.#setTurn();
     }
   }
 
@@ -90,10 +111,9 @@ export class Slices {
     if (this.#spentMillis > UNCOUNTED_MILLIS) this.#setTurn();
   }
 
-  #turn(): Promise<void> {
-    if (this.#waiting.length >= SLICED_WORK_MAX) throw kalamError('QUERIES_BUSY', { max: SLICED_WORK_MAX });
+  #turn(queue: (() => void)[]): Promise<void> {
     return new Promise((resolve) => {
-      this.#waiting.push(resolve);
+      queue.push(resolve);
       this.#setTurn();
     });
   }
@@ -107,6 +127,9 @@ export class Slices {
   #begin(): void {
     this.#turnSet = false;
     this.#spentMillis = 0;
-    this.#waiting.shift()?.();
+    const others = this.#waiting.length > 0 && this.#firstTurns >= FIRST_TURNS_MAX ? this.#waiting.shift() : undefined;
+    const first = others === undefined ? this.#waitingFirst.shift() : undefined;
+    this.#firstTurns = first === undefined || this.#waiting.length === 0 ? 0 : this.#firstTurns + 1;
+    (others ?? first ?? this.#waiting.shift())?.();
   }
 }

@@ -8,7 +8,7 @@ import { LARGE_COMMIT_ROWS } from '../sequencer/large-commit.ts';
 import type { LatchTable } from '../sequencer/latch-table.ts';
 import type { Sequencer } from '../sequencer/sequencer.ts';
 import { finishSteps, STEP_ROWS, type Steps } from '../slices/steps.ts';
-import { keyParameters } from '../write/insert.ts';
+import { keyParameters } from '../write/key-parameters.ts';
 import { isLive, type OwnWrite } from './own-writes.ts';
 
 /** Times that COMMIT waits for DDL that began on one of its tables while it waited for its turn. */
@@ -48,7 +48,7 @@ export async function commitWrites(sources: CommitSources, writes: TransactionWr
   const { changes, tables } = writes;
   if (changes.length === 0) return;
   const ids = tables.map(({ id }) => id);
-  const partitions = [...new Map(changes.map(({ partition }) => [partitionName(partition), partition])).values()];
+  const partitions = partitionsOf(changes);
   for (let wait = 0; wait < LATCH_WAITS_MAX; wait++) {
     await latches.free(ids, partitions);
     try {
@@ -60,6 +60,17 @@ export async function commitWrites(sources: CommitSources, writes: TransactionWr
     }
   }
   throw kalamError('CONFLICT', { reason: 'the tables of the transaction kept changing' });
+}
+
+function partitionsOf(changes: readonly OwnWrite[]): readonly PartitionId[] {
+  const found = new Map<string, PartitionId>();
+  let last: PartitionId | undefined;
+  for (const { partition } of changes) {
+    // Those of one statement share one object.
+    if (partition !== last) found.set(partitionName(partition), partition);
+    last = partition;
+  }
+  return [...found.values()];
 }
 
 /** Somebody else holds a latch: nothing was written, and it is tried again. */
@@ -89,11 +100,11 @@ function checkTables({ latches, isCurrent }: CommitSources, { tables }: Transact
 }
 
 function* write(draft: Draft, { changes, snapshotSeq }: TransactionWrites): Steps<void> {
-  for (const [index, { table, partition, version, base, bytes }] of changes.entries()) {
+  for (const [index, { table, partition, version, base, bytes, upsert }] of changes.entries()) {
     const { key, cells, deleted } = version;
     const newest = draft.latest(table, partition, key);
     if (newest !== undefined && newest.seq > snapshotSeq) {
-      const taken = isLive(newest) && !isLive(base) && !deleted;
+      const taken = isLive(newest) && !isLive(base) && !deleted && !upsert;
       if (taken) throw kalamError('DUPLICATE_KEY', keyParameters(table, cells));
       const reason = `a row of table '${table.namespace}.${table.name}' was changed by another commit since the transaction began`;
       throw kalamError('CONFLICT', { reason });

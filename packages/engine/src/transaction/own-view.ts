@@ -23,16 +23,15 @@ export class OwnView implements PartitionView {
   *scan(range: KeyRange = {}): Iterable<RowVersion> {
     const own = this.#own.inKeyOrder(range);
     const reverse = range.reverse === true;
-    let index = 0;
+    let next = own.next().value;
     for (const row of this.#snapshot.scan(range)) {
-      let next = own[index];
       while (next !== undefined && (reverse ? next.key > row.key : next.key < row.key)) {
         yield next;
-        next = own[++index];
+        next = own.next().value;
       }
       if (next?.key !== row.key) yield row;
     }
-    for (let next = own[index]; next !== undefined; next = own[++index]) yield next;
+    for (; next !== undefined; next = own.next().value) yield next;
   }
 
   *scanBySeq(afterSeq: bigint): Iterable<RowVersion> {

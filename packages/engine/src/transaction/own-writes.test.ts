@@ -4,6 +4,7 @@ import { expect, it } from 'vitest';
 import { createTable, NO_OPTIONS, type Table } from '../catalog/table.ts';
 import type { RowVersion } from '../contract.ts';
 import type { PartitionView } from '../partition/partition-view.ts';
+import { finishSteps } from '../slices/steps.ts';
 import { OwnView } from './own-view.ts';
 import { type OwnWrite, OwnWrites, type UndoMark } from './own-writes.ts';
 
@@ -59,7 +60,7 @@ it('going back restores exactly what a mark saw, and every version that is held 
           if (partition === undefined) continue;
           const name = `${next.place}/${next.key}`;
           const bytes = new Uint8Array(next.bytes);
-          const write = { table: TABLE, partition, version: version(next.key, ++seq, next.deleted), base: undefined, bytes };
+          const write = { table: TABLE, partition, version: version(next.key, ++seq, next.deleted), base: undefined, bytes, upsert: false };
           if (marks.length > 0) replaced.push(model.get(name));
           writes.put(write, marks.length > 0);
           model.set(name, write);
@@ -72,17 +73,17 @@ it('going back restores exactly what a mark saw, and every version that is held 
         } else {
           const last = marks.at(-1);
           if (last === undefined) continue;
-          writes.undoTo(last.mark);
+          finishSteps(writes.undoTo(last.mark));
           model = new Map(last.model);
           replaced = replaced.slice(0, last.mark.undone);
         }
         expect(writes.rows).toBe(model.size);
         expect(writes.bytes).toBe(weigh(model.values()) + weigh(replaced));
         const inOrder = [...model.values()].filter((write) => !write.version.deleted);
-        expect(writes.changes()).toEqual(inOrder.sort((a, b) => (a.version.seq < b.version.seq ? -1 : 1)));
+        expect(finishSteps(writes.changes())).toEqual(inOrder.sort((a, b) => (a.version.seq < b.version.seq ? -1 : 1)));
       }
       writes.clear();
-      expect([writes.rows, writes.bytes, writes.changes()]).toEqual([0, 0, []]);
+      expect([writes.rows, writes.bytes, finishSteps(writes.changes())]).toEqual([0, 0, []]);
     }),
   );
 });
@@ -123,7 +124,7 @@ it('a view with own writes is the snapshot with their keys replaced, in key orde
       for (const [index, of] of written.entries()) {
         const row = version(of, BigInt(10 + index), index % 3 === 0);
         merged.set(of, row);
-        own.put({ table: TABLE, partition, version: row, base: undefined, bytes: new Uint8Array() }, false);
+        own.put({ table: TABLE, partition, version: row, base: undefined, bytes: new Uint8Array(), upsert: false }, false);
       }
       const part = own.partition(partition);
       if (part === undefined) return;

@@ -2,6 +2,8 @@ import type { KeyRange, PartitionId, RowKey } from '@kalamdb/storage';
 import type { Table } from '../catalog/table.ts';
 import type { RowVersion } from '../contract.ts';
 import { partitionName } from '../partition/overlay.ts';
+import { firstAtOrAbove, mergeKeys, sortInSteps, sortKeys } from '../partition/sorted-keys.ts';
+import { finishSteps, type Steps } from '../slices/steps.ts';
 
 /** A version that a transaction has written and not committed. */
 export interface OwnWrite {
@@ -12,6 +14,8 @@ export interface OwnWrite {
   readonly base: RowVersion | undefined;
   /** The encoded cells. */
   readonly bytes: Uint8Array;
+  /** See `upsert` of a write of the sequencer. */
+  readonly upsert: boolean;
 }
 
 /** A point that {@link OwnWrites.undoTo} goes back to. */
@@ -26,18 +30,26 @@ interface Undo {
   readonly before: OwnWrite | undefined;
 }
 
+/** Keys that a reader sorts itself. */
+const UNSORTED_KEYS_MAX = 2048;
+/** Writes that one step looks at. */
+const STEP_WRITES = 256;
 /** Rough heap weight of a buffered row beside its encoded bytes. */
 const ROW_OVERHEAD_BYTES = 200;
 
 const weight = (write: OwnWrite | undefined): number => (write === undefined ? 0 : write.bytes.byteLength + ROW_OVERHEAD_BYTES);
 
-const inRange = (key: RowKey, range: KeyRange): boolean =>
-  (range.from === undefined || key >= range.from) && (range.before === undefined || key < range.before);
+const inOrder = (a: OwnWrite, b: OwnWrite): boolean => a.version.seq <= b.version.seq;
+
+const itself = (key: RowKey): RowKey => key;
 
 /** The newest own version of each key in one partition. */
 export class OwnPartition {
   readonly #newest = new Map<RowKey, OwnWrite>();
-  #sortedKeys: readonly RowKey[] | undefined;
+  /** Ascending. Some may be gone. */
+  #sortedKeys: readonly RowKey[] = [];
+  /** Keys that came since, some of them in `#sortedKeys` too. */
+  #newKeys = new Set<RowKey>();
 
   get size(): number {
     return this.#newest.size;
@@ -57,19 +69,37 @@ export class OwnPartition {
 
   /** Puts a version in the place of the one before; `undefined` takes the key out. */
   set(key: RowKey, write: OwnWrite | undefined): void {
-    if (write === undefined ? this.#newest.delete(key) : !this.#newest.has(key)) this.#sortedKeys = undefined;
-    if (write !== undefined) this.#newest.set(key, write);
+    if (write === undefined) this.#newest.delete(key);
+    else {
+      if (!this.#newest.has(key)) this.#newKeys.add(key);
+      this.#newest.set(key, write);
+    }
   }
 
-  /** The versions within the range, in the direction of the scan. */
-  inKeyOrder(range: KeyRange): readonly RowVersion[] {
-    this.#sortedKeys ??= [...this.#newest.keys()].sort((a, b) => (a < b ? -1 : 1));
-    const found: RowVersion[] = [];
-    for (const key of this.#sortedKeys) {
-      const write = inRange(key, range) ? this.#newest.get(key) : undefined;
-      if (write !== undefined) found.push(write.version);
+  /** Whether so many keys came that whoever reads next should not be the one to sort them. */
+  get isUnsorted(): boolean {
+    return this.#newKeys.size > UNSORTED_KEYS_MAX;
+  }
+
+  /** Sorts the keys that came since the last time, in short steps during which none come. */
+  *sort(): Steps<void> {
+    if (this.#newKeys.size === 0) return;
+    this.#sortedKeys = yield* mergeKeys(this.#sortedKeys, yield* sortKeys([...this.#newKeys]));
+    this.#newKeys = new Set();
+  }
+
+  /** The versions within the range, in the direction of the scan; found while it is read. */
+  *inKeyOrder(range: KeyRange): Generator<RowVersion, undefined> {
+    finishSteps(this.sort());
+    const keys = this.#sortedKeys;
+    const start = range.from === undefined ? 0 : firstAtOrAbove(keys, range.from, itself);
+    const end = range.before === undefined ? keys.length : firstAtOrAbove(keys, range.before, itself);
+    for (let offset = 0; offset < end - start; offset++) {
+      const key = keys[range.reverse === true ? end - 1 - offset : start + offset];
+      const write = key === undefined ? undefined : this.#newest.get(key);
+      if (write !== undefined) yield write.version;
     }
-    return range.reverse === true ? found.reverse() : found;
+    return undefined;
   }
 }
 
@@ -120,13 +150,14 @@ export class OwnWrites {
     return { undone: this.#undo.length };
   }
 
-  /** Takes back everything since a mark; marks taken after it are no longer valid. */
-  undoTo({ undone }: UndoMark): void {
+  /** Takes back everything since a mark, in short steps; marks taken after it are no longer valid. */
+  *undoTo({ undone }: UndoMark): Steps<void> {
     while (this.#undo.length > undone) {
       const last = this.#undo.pop();
       if (last === undefined) break;
       this.#bytes -= weight(last.part.get(last.key));
       last.part.set(last.key, last.before);
+      if (this.#undo.length % STEP_WRITES === 0) yield;
     }
   }
 
@@ -136,13 +167,21 @@ export class OwnWrites {
     this.#undo = [];
   }
 
-  /** What the transaction comes to, in the order of its statements: a row that was not there and is not there is no change. */
-  changes(): readonly OwnWrite[] {
-    const changes: OwnWrite[] = [];
+  /** What the transaction comes to, in the order of its statements, in short steps: a row that was not there and is not there is no change. */
+  *changes(): Steps<readonly OwnWrite[]> {
+    const parts: (readonly OwnWrite[])[] = [];
     for (const part of this.#parts.values()) {
-      for (const write of part.values()) if (!write.version.deleted || isLive(write.base)) changes.push(write);
+      const changed: OwnWrite[] = [];
+      let left = STEP_WRITES;
+      for (const write of part.values()) {
+        if (!write.version.deleted || isLive(write.base)) changed.push(write);
+        if (--left > 0) continue;
+        left = STEP_WRITES;
+        yield;
+      }
+      parts.push(changed);
     }
-    return changes.sort((a, b) => (a.version.seq < b.version.seq ? -1 : 1));
+    return yield* sortInSteps(parts.length === 1 ? (parts[0] ?? []) : parts.flat(), inOrder);
   }
 
   /** Lets go of everything. */

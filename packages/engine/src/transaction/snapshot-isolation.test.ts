@@ -41,8 +41,17 @@ const statement: fc.Arbitrary<ModelStatement> = fc.oneof(
   fc
     .array(fc.tuple(key, fc.integer({ min: 0, max: 9 })), { minLength: 1, maxLength: 2 })
     .map((rows) => ({ kind: 'insert' as const, rows })),
-  fc.tuple(range, fc.integer({ min: 0, max: 3 })).map(([bounds, add]) => ({ kind: 'update' as const, ...bounds, add })),
-  range.map((bounds) => ({ kind: 'delete' as const, ...bounds })),
+  fc
+    .tuple(
+      fc.array(fc.tuple(key, fc.integer({ min: 0, max: 9 })), { minLength: 1, maxLength: 3 }),
+      fc.oneof(fc.constant('nothing' as const), fc.integer({ min: 0, max: 20 })),
+      fc.boolean(),
+    )
+    .map(([rows, limit, returning]) => ({ kind: 'upsert' as const, rows, limit, returning })),
+  fc
+    .tuple(range, fc.integer({ min: 0, max: 3 }), fc.boolean())
+    .map(([bounds, add, returning]) => ({ kind: 'update' as const, ...bounds, add, returning })),
+  fc.tuple(range, fc.boolean()).map(([bounds, returning]) => ({ kind: 'delete' as const, ...bounds, returning })),
   fc.tuple(range, fc.boolean()).map(([bounds, descending]) => ({ kind: 'select' as const, ...bounds, descending })),
   fc.tuple(key, key).map(([id, by]) => ({ kind: 'copy' as const, from: 'shared', id, by })),
 );
@@ -187,18 +196,26 @@ function textOf(what: ModelStatement, table: string): string {
   switch (what.kind) {
     case 'insert':
       return `INSERT INTO ${table} (id, v) VALUES ${what.rows.map(([id, v]) => `(${id}, ${v})`).join(', ')}`;
+    case 'upsert': {
+      const values = what.rows.map(([id, v]) => `(${id}, ${v})`).join(', ');
+      const update = `(id) DO UPDATE SET v = t.v + excluded.v WHERE t.v < ${what.limit}`;
+      const conflict = what.limit === 'nothing' ? 'DO NOTHING' : update;
+      return `INSERT INTO ${table} AS t (id, v) VALUES ${values} ON CONFLICT ${conflict}${returningText(what)}`;
+    }
     case 'copy':
       return `INSERT INTO ${table} (id, v) SELECT id + ${what.by}, v FROM app.ours WHERE id = ${what.id}`;
     case 'update':
-      return `UPDATE ${table} SET v = v + ${what.add} WHERE ${rangeText(what)}`;
+      return `UPDATE ${table} SET v = v + ${what.add} WHERE ${rangeText(what)}${returningText(what)}`;
     case 'delete':
-      return `DELETE FROM ${table} WHERE ${rangeText(what)}`;
+      return `DELETE FROM ${table} WHERE ${rangeText(what)}${returningText(what)}`;
     case 'select':
       return `SELECT id, v FROM ${table} WHERE ${rangeText(what)}${what.descending ? ' ORDER BY id DESC' : ''}`;
     default:
       return what satisfies never;
   }
 }
+
+const returningText = ({ returning }: { readonly returning?: boolean }): string => (returning === true ? ' RETURNING id, v' : '');
 
 const rangeText = ({ from, to }: { from: number; to: number }): string => (from === to ? `id = ${from}` : `id BETWEEN ${from} AND ${to}`);
 
@@ -228,7 +245,14 @@ it(
     });
     for (const run of RUNS) await fc.assert(property, run);
     const happened = ['commit', 'commit of nothing', 'commit over several partitions', 'rollback', 'savepoint rollback', 'release'];
-    const failed = ['CONFLICT', 'key taken at commit', 'TRANSACTION_ACTIVE', 'SAVEPOINT_NOT_FOUND'];
+    const failed = [
+      'CONFLICT',
+      'CONFLICT_TWICE',
+      'key taken at commit',
+      'key of an upsert taken at commit',
+      'TRANSACTION_ACTIVE',
+      'SAVEPOINT_NOT_FOUND',
+    ];
     for (const what of [...happened, ...failed]) expect(totals[what] ?? 0, what).toBeGreaterThan(0);
     long?.report(totals);
   },

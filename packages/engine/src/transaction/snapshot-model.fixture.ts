@@ -11,9 +11,16 @@ export type ModelAnswer =
 /** What a statement does to one partition. */
 export type ModelStatement =
   | { readonly kind: 'insert'; readonly rows: readonly (readonly [id: number, v: number])[] }
+  /** ON CONFLICT: nothing, or what is there and below `limit` grows by what comes. */
+  | {
+      readonly kind: 'upsert';
+      readonly rows: readonly (readonly [id: number, v: number])[];
+      readonly limit: number | 'nothing';
+      readonly returning?: boolean;
+    }
   | { readonly kind: 'copy'; readonly from: string; readonly id: number; readonly by: number }
-  | { readonly kind: 'update'; readonly from: number; readonly to: number; readonly add: number }
-  | { readonly kind: 'delete'; readonly from: number; readonly to: number }
+  | { readonly kind: 'update'; readonly from: number; readonly to: number; readonly add: number; readonly returning?: boolean }
+  | { readonly kind: 'delete'; readonly from: number; readonly to: number; readonly returning?: boolean }
   | { readonly kind: 'select'; readonly from: number; readonly to: number; readonly descending: boolean };
 
 interface Write {
@@ -21,6 +28,8 @@ interface Write {
   readonly id: number;
   /** `undefined`: deleted. */
   readonly v: number | undefined;
+  /** It takes the place of whatever is under its key. */
+  readonly upsert?: boolean;
 }
 
 interface ModelTransaction {
@@ -73,8 +82,8 @@ export class SnapshotModel {
     for (const write of changes) {
       if ((this.#writtenBy.get(nameOf(write)) ?? 0) <= transaction.began) continue;
       const taken = this.rows(write.place).has(write.id) && before(write) === undefined && write.v !== undefined;
-      if (taken) this.#count('key taken at commit');
-      return this.#fail(client, taken ? 'DUPLICATE_KEY' : 'CONFLICT');
+      if (taken) this.#count(write.upsert === true ? 'key of an upsert taken at commit' : 'key taken at commit');
+      return this.#fail(client, taken && write.upsert !== true ? 'DUPLICATE_KEY' : 'CONFLICT');
     }
     this.#open.delete(client);
     this.#count(changes.length > 0 ? 'commit' : 'commit of nothing');
@@ -126,16 +135,20 @@ export class SnapshotModel {
     switch (statement.kind) {
       case 'insert':
         return this.#insert(client, place, statement.rows);
+      case 'upsert':
+        return this.#upsert(client, place, statement);
       case 'copy': {
         const v = view(statement.from).get(statement.id);
         return this.#insert(client, place, v === undefined ? [] : [[statement.id + statement.by, v]]);
       }
       case 'update': {
-        const changed = statement.add === 0 ? [] : inRange(statement);
+        const matched = inRange(statement);
+        const changed = statement.add === 0 ? [] : matched;
         this.#write(
           client,
           changed.map(([id, v]) => ({ place, id, v: v + statement.add })),
         );
+        if (statement.returning === true) return { kind: 'rows', rows: matched.map(([id, v]) => [id, v + statement.add]) };
         return { kind: 'count', count: changed.length };
       }
       case 'delete': {
@@ -144,7 +157,7 @@ export class SnapshotModel {
           client,
           gone.map(([id]) => ({ place, id, v: undefined })),
         );
-        return { kind: 'count', count: gone.length };
+        return statement.returning === true ? { kind: 'rows', rows: gone } : { kind: 'count', count: gone.length };
       }
       case 'select': {
         const found = inRange(statement);
@@ -166,6 +179,26 @@ export class SnapshotModel {
     return { kind: 'count', count: rows.length };
   }
 
+  #upsert(client: string, place: string, { rows, limit, returning }: Extract<ModelStatement, { kind: 'upsert' }>): ModelAnswer {
+    const view = new Map(this.#view(client, place));
+    const written = new Map<number, number>();
+    for (const [id, v] of rows) {
+      const there = view.get(id);
+      if (there !== undefined && limit === 'nothing') continue;
+      if (there !== undefined && limit !== 'nothing') {
+        if (written.has(id)) return this.#fail(client, 'CONFLICT_TWICE');
+        if (there >= limit) continue;
+      }
+      written.set(id, (there ?? 0) + v);
+      view.set(id, (there ?? 0) + v);
+    }
+    this.#write(
+      client,
+      [...written].map(([id, v]) => ({ place, id, v, upsert: true })),
+    );
+    return returning === true ? { kind: 'rows', rows: [...written] } : { kind: 'count', count: written.size };
+  }
+
   #view(client: string, place: string): Rows {
     const transaction = this.#open.get(client);
     if (transaction === undefined) return this.rows(place);
@@ -185,8 +218,9 @@ export class SnapshotModel {
       return;
     }
     for (const write of writes) {
+      const upsert = write.upsert ?? transaction.own.get(nameOf(write))?.upsert ?? false;
       transaction.own.delete(nameOf(write));
-      transaction.own.set(nameOf(write), write);
+      transaction.own.set(nameOf(write), { ...write, upsert });
     }
   }
 

@@ -16,6 +16,8 @@ import { commitWrites, tableChanged } from './commit-writes.ts';
 import { OwnView } from './own-view.ts';
 import { OwnWrites, type UndoMark } from './own-writes.ts';
 
+/** Rows that a statement buffers without leaving the turn of the event loop. */
+const ROWS_AT_ONCE_MAX = 200;
 /** Savepoints that one transaction may hold. */
 export const SAVEPOINTS_MAX = 1000;
 
@@ -135,7 +137,7 @@ export class Transaction implements WriteTarget {
   }
 
   /** As {@link WriteTarget}, but what `work` throws aborts the transaction, so that nothing of it is left behind either. */
-  async write<T>({ table, rowsMax }: WriteSize, work: (writer: RowWriter) => Steps<T>): Promise<T> {
+  async write<T>({ table, partition, rowsMax }: WriteSize, work: (writer: RowWriter) => Steps<T>): Promise<T> {
     this.#use();
     const writer: RowWriter = {
       latest: (of, partition, key) => this.#latest(of, partition, key),
@@ -143,8 +145,12 @@ export class Transaction implements WriteTarget {
     };
     try {
       this.#touch(table);
-      if (rowsMax <= LARGE_COMMIT_ROWS) return finishSteps(work(writer));
-      return await this.#sources.queries.run(this.#whileOpen(work(writer)));
+      const { queries } = this.#sources;
+      const isSmall = rowsMax <= ROWS_AT_ONCE_MAX;
+      const result = isSmall ? finishSteps(work(writer)) : await queries.run(this.#whileOpen(work(writer)));
+      const own = this.#writes.partition(partition);
+      if (own?.isUnsorted === true) await queries.run(this.#whileOpen(own.sort()));
+      return result;
     } catch (error) {
       if (this.isOpen) this.#end({ aborted: undefined });
       throw error;
@@ -170,11 +176,17 @@ export class Transaction implements WriteTarget {
   }
 
   /** Takes back what was written since the newest savepoint of that name, which stays; later ones are gone. */
-  rollbackTo(name: string): void {
+  async rollbackTo(name: string): Promise<void> {
     const index = this.#savepointIndex(name);
     const found = this.#savepoints[index];
     if (found === undefined) return;
-    this.#writes.undoTo(found.mark);
+    try {
+      await this.#sources.queries.run(this.#whileOpen(this.#writes.undoTo(found.mark)));
+    } catch (error) {
+      // Half of it is taken back.
+      if (this.isOpen) this.#end({ aborted: undefined });
+      throw error;
+    }
     this.#savepoints = this.#savepoints.slice(0, index + 1);
   }
 
@@ -191,13 +203,14 @@ export class Transaction implements WriteTarget {
   async commit(): Promise<void> {
     this.#use();
     const { sequencer, latches, queries } = this.#sources;
-    const changes = this.#writes.changes();
     const tables = [...this.#tables.values()];
     const snapshotSeq = this.#snapshot.seq;
     this.#state = 'committing';
     // What the turn compares with is known by now: the hot tier need not keep this view while the commit waits.
     this.#snapshot.close();
     try {
+      const gathered = this.#writes.changes();
+      const changes = this.#writes.rows <= LARGE_COMMIT_ROWS ? finishSteps(gathered) : await queries.run(gathered);
       const isCurrent = (table: Table): boolean => this.#sources.isCurrent(table);
       await commitWrites({ sequencer, latches, queries, isCurrent }, { changes, tables, snapshotSeq });
       this.#end('committed');
@@ -248,7 +261,7 @@ export class Transaction implements WriteTarget {
     const base = own === undefined ? this.#snapshot.view(table, partition).get(key) : own.base;
     const createdSeq = own?.version.createdSeq ?? base?.createdSeq ?? seq;
     const version: RowVersion = { key, seq, createdSeq, deleted: write.deleted ?? false, cells: write.cells };
-    this.#writes.put({ table, partition, version, base, bytes }, this.#savepoints.length > 0);
+    this.#writes.put({ table, partition, version, base, bytes, upsert: write.upsert ?? own?.upsert ?? false }, this.#savepoints.length > 0);
     this.#seq = seq;
     if (this.#writes.bytes > bufferBytesMax)
       throw this.#aborted(kalamError('TRANSACTION_TOO_LARGE', { id: this.id, bytesMax: bufferBytesMax }));

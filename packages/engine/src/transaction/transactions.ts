@@ -32,6 +32,11 @@ export class Transactions {
     return transaction;
   }
 
+  /** How many are open. */
+  get size(): number {
+    return this.#open.size;
+  }
+
   /** What `system.transactions` shows, in the order of BEGIN. */
   list(): readonly TransactionFigures[] {
     return [...this.#open].map((transaction) => transaction.figures());

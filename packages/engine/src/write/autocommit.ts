@@ -30,12 +30,16 @@ export class Autocommit implements WriteTarget {
     return this.#sources.sequencer.snapshots.open();
   }
 
-  async write<T>(size: WriteSize, work: (writer: RowWriter) => Steps<T>): Promise<T> {
-    const { table, partition, rowsMax } = size;
+  write<T>(size: WriteSize, work: (writer: RowWriter) => Steps<T>): Promise<T> {
+    const { partition, rowsMax } = size;
+    const { latches } = this.#sources;
+    if (rowsMax > LARGE_COMMIT_ROWS) return this.#writeLarge(size, work);
+    if (!latches.isPartitionHeld(partition)) return this.#writeSmall(size, work);
+    return latches.free([], [partition]).then(() => this.#writeSmall(size, work));
+  }
+
+  #writeSmall<T>({ table, partition }: WriteSize, work: (writer: RowWriter) => Steps<T>): Promise<T> {
     const { sequencer, latches } = this.#sources;
-    // Streams are published as a whole and keep no place for rows that are not visible yet.
-    if (rowsMax > LARGE_COMMIT_ROWS && table.kind !== 'stream') return this.#writeLarge(size, work);
-    if (latches.isPartitionHeld(partition)) await latches.free([], [partition]);
     return sequencer.submit((draft) => {
       if (latches.isPartitionHeld(partition) || !this.#sources.isCurrent(table)) throw new StalePlan();
       return finishSteps(work(draft));

@@ -1,5 +1,6 @@
 import { kalamError, type Row } from '@kalamdb/protocol';
-import type { EvalContext } from '@kalamdb/sql';
+import type { ColumnInfo, EvalContext } from '@kalamdb/sql';
+import type { PartitionId } from '@kalamdb/storage';
 import type { Grant } from '../access/grant.ts';
 import type { Table } from '../catalog/table.ts';
 import type { QueryRunner } from '../read/query-runner.ts';
@@ -20,14 +21,20 @@ export interface WriteContext {
   readonly evaluation: EvalContext;
   /** Runs scans in slices. */
   readonly queries: Pick<QueryRunner, 'run'>;
+  /** Whether anybody subscribes to a partition. */
+  isHeard(partition: PartitionId): boolean;
 }
 
-/** Throws NOT_NULL for the first NULL in a column that allows none. `rowNumber` is 1-based within the statement. */
-export function checkNotNull(table: Table, cells: Row, rowNumber: number): void {
+/**
+ * Throws NOT_NULL for the first NULL in a column that allows none, NOT_NULL_MISSING when the column is one of the `missing`, which the statement
+ * leaves out. `rowNumber` is 1-based within the statement.
+ */
+export function checkNotNull(table: Table, cells: Row, rowNumber: number, missing: readonly ColumnInfo[] = []): void {
   for (let index = 0; index < table.storedColumns.length; index++) {
     const column = table.storedColumns[index];
     if (column !== undefined && !column.nullable && cells[index] === null) {
-      throw kalamError('NOT_NULL', { column: column.name, row: rowNumber });
+      const isMissing = missing.some(({ name }) => name === column.name);
+      throw kalamError(isMissing ? 'NOT_NULL_MISSING' : 'NOT_NULL', { column: column.name, row: rowNumber });
     }
   }
 }

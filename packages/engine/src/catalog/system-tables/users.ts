@@ -52,6 +52,23 @@ export interface UserRecord {
   readonly deletedAtMicros: bigint | undefined;
 }
 
+/** Whom a provider vouches for. */
+export interface ProviderIdentity {
+  /** A provider's id (sql-dialect B4 of the catalog) or the URL of an issuer. */
+  readonly provider: string;
+  /** The provider's own name for the user; never given to another one. */
+  readonly subject: string;
+}
+
+/** What `auth_data` of an OAuth user says; `undefined` for users that have nothing of the kind. */
+export function providerIdentity({ authType, authData }: Pick<UserRecord, 'authType' | 'authData'>): ProviderIdentity | undefined {
+  if (authType !== 'OAuth' || authData === undefined) return undefined;
+  const value: unknown = JSON.parse(authData);
+  if (typeof value !== 'object' || value === null || !('issuer' in value) || !('subject' in value)) return undefined;
+  const { issuer, subject } = value;
+  return typeof issuer === 'string' && typeof subject === 'string' ? { provider: issuer, subject } : undefined;
+}
+
 const ROLES: readonly Role[] = ['anonymous', 'user', 'service', 'dba', 'system'];
 const AUTH_TYPES: readonly AuthType[] = ['Password', 'OAuth', 'Internal'];
 

@@ -30,8 +30,8 @@ const COLUMNS: Table = systemTable({
 export function columnsView(catalog: Catalog): ScanProvider {
   return {
     table: COLUMNS,
-    *rows(): IterableIterator<InputRow> {
-      for (const table of catalog.tables()) yield* rowsOf(table);
+    *rows(_, demanded): IterableIterator<InputRow> {
+      for (const table of catalog.tables(demanded?.get('namespace_id'), demanded?.get('table_name'))) yield* rowsOf(table);
     },
   };
 }

@@ -1,6 +1,6 @@
-import type { InputRow } from '@kalamdb/sql';
+import type { InputRow, TableInfo } from '@kalamdb/sql';
 import type { Principal } from '../../contract.ts';
-import type { Catalog, ScanProvider } from '../catalog.ts';
+import type { Catalog, DemandedTexts, ScanProvider } from '../catalog.ts';
 import { optional, systemTable } from '../system-tables/system-table.ts';
 import type { Table } from '../table.ts';
 import { defaultText } from '../table-json.ts';
@@ -55,26 +55,40 @@ const SCHEMATA: Table = systemTable({
 /** Says whether a principal may read a table at all; the database passes what access decides. */
 export type MayRead = (principal: Principal, table: Table) => boolean;
 
+/** Who may read what. */
+export interface ReadingRights {
+  readonly mayRead: MayRead;
+  /** Whether a principal may read all that a view reads. */
+  readonly mayReadView: (principal: Principal, view: TableInfo) => boolean;
+}
+
 /** `information_schema.tables`, `.columns`, `.schemata` (catalog B8). Open to every role: each sees the tables it may read. */
-export function informationSchemaViews(catalog: Catalog, mayRead: MayRead): readonly ScanProvider[] {
-  function* readable(principal: Principal): IterableIterator<Table> {
-    for (const table of catalog.tables()) if (mayRead(principal, table)) yield table;
-    for (const table of catalog.systemTables()) if (mayRead(principal, table)) yield table;
+export function informationSchemaViews(catalog: Catalog, { mayRead, mayReadView }: ReadingRights): readonly ScanProvider[] {
+  function* readable(principal: Principal, demanded: DemandedTexts | undefined): IterableIterator<Table> {
+    const place = [demanded?.get('table_schema'), demanded?.get('table_name')] as const;
+    for (const table of catalog.tables(...place)) if (mayRead(principal, table)) yield table;
+    for (const table of catalog.systemTables(...place)) if (mayRead(principal, table)) yield table;
+  }
+  function* readableViews(principal: Principal, demanded: DemandedTexts | undefined): IterableIterator<TableInfo> {
+    const views = catalog.views(demanded?.get('table_schema'), demanded?.get('table_name'));
+    for (const { info } of views) if (mayReadView(principal, info)) yield info;
   }
   return [
     {
       table: TABLES,
-      *rows(principal): IterableIterator<InputRow> {
-        for (const table of readable(principal)) {
+      *rows(principal, demanded): IterableIterator<InputRow> {
+        for (const table of readable(principal, demanded)) {
           const kind = catalog.provider(table.id) === undefined ? 'BASE TABLE' : 'VIEW';
           yield computedRow([CATALOG_NAME, table.namespace, table.name, kind]);
         }
+        for (const { namespace, name } of readableViews(principal, demanded)) yield computedRow([CATALOG_NAME, namespace, name, 'VIEW']);
       },
     },
     {
       table: COLUMNS,
-      *rows(principal): IterableIterator<InputRow> {
-        for (const table of readable(principal)) yield* columnRows(table);
+      *rows(principal, demanded): IterableIterator<InputRow> {
+        for (const table of readable(principal, demanded)) yield* columnRows(table);
+        for (const view of readableViews(principal, demanded)) yield* columnRows(view);
       },
     },
     {
@@ -87,7 +101,7 @@ export function informationSchemaViews(catalog: Catalog, mayRead: MayRead): read
   ];
 }
 
-function* columnRows(table: Table): IterableIterator<InputRow> {
+function* columnRows(table: Pick<TableInfo, 'namespace' | 'name' | 'columns'>): IterableIterator<InputRow> {
   let position = 0n;
   for (const column of table.columns) {
     yield computedRow([

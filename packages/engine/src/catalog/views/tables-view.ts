@@ -1,3 +1,4 @@
+import { kalamError } from '@kalamdb/protocol';
 import type { InputRow } from '@kalamdb/sql';
 import type { Catalog, ScanProvider } from '../catalog.ts';
 import { optional, required, systemTable } from '../system-tables/system-table.ts';
@@ -26,22 +27,36 @@ const TABLES: Table = systemTable({
 export function tablesView(catalog: Catalog): ScanProvider {
   return {
     table: TABLES,
-    *rows(): IterableIterator<InputRow> {
-      for (const table of catalog.tables()) {
-        if (table.kind === 'system') continue;
-        const { kind, options, accessLevel } = table;
-        yield computedRow([
-          table.namespace,
-          table.name,
-          kind,
-          kind === 'stream' ? null : (options.storageId ?? 'local'),
-          BigInt(table.version),
-          optionsJson({ kind, options, accessLevel }),
-          table.comment ?? null,
-          table.updatedAtMicros,
-          table.createdAtMicros,
-        ]);
-      }
+    *rows(_, demanded): IterableIterator<InputRow> {
+      for (const table of catalog.tables(demanded?.get('namespace_id'), demanded?.get('table_name'))) yield rowOf(table);
     },
   };
+}
+
+/** Tables are immutable, so that their rows can be kept as long as they are. */
+const ROWS = new WeakMap<Table, InputRow>();
+
+function rowOf(table: Table): InputRow {
+  let row = ROWS.get(table);
+  if (row === undefined) {
+    row = makeRow(table);
+    ROWS.set(table, row);
+  }
+  return row;
+}
+
+function makeRow(table: Table): InputRow {
+  const { kind, options, accessLevel } = table;
+  if (kind === 'system') throw kalamError('INTERNAL_ERROR', { reason: `system table ${table.name} among the tables that users made` });
+  return computedRow([
+    table.namespace,
+    table.name,
+    kind,
+    kind === 'stream' ? null : (options.storageId ?? 'local'),
+    BigInt(table.version),
+    optionsJson({ kind, options, accessLevel }),
+    table.comment ?? null,
+    table.updatedAtMicros,
+    table.createdAtMicros,
+  ]);
 }

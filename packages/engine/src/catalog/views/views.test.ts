@@ -31,12 +31,15 @@ async function catalogWithViews(): Promise<Catalog> {
   const { catalog, commit } = await openCatalog({ time: new VirtualTime(), random: new SeededRandom(1) });
   registerViews(catalog, {
     nodeId: 1,
+    mayReadView: () => true,
     mayRead: (principal, table) => principal.role === 'system' || (table.kind !== 'system' && table.accessLevel !== 'dba'),
     settings: () => [{ name: 'server.port', value: '8080', description: 'Port' }],
     metrics: () => [
       ['server_version', '1.0'],
       ['total_tables', 7],
     ],
+    serverLogs: () => [{ timestamp: '2026-01-31T08:00:00.000Z', level: 'INFO', target: undefined, line: 1, message: 'ready' }],
+    server: () => undefined,
     liveQueries: () => [liveQuery('z'), liveQuery('a')],
     transactions: () => [],
   });
@@ -107,6 +110,30 @@ describe('computed tables', () => {
       'system',
     ]);
   });
+
+  it.each(['system.tables', 'system.columns', 'information_schema.tables', 'information_schema.columns'])(
+    '%s gives every row that has the demanded texts',
+    async (name) => {
+      const catalog = await catalogWithViews();
+      const [namespace = '', table = ''] = name.split('.');
+      const info = catalog.table(namespace, table);
+      const provider = catalog.provider(info?.id ?? -1);
+      if (info === undefined || provider === undefined) throw new Error(name);
+      const places = ['namespace_id', 'table_schema', 'table_name'].map((column) =>
+        info.columns.findIndex((other) => other.name === column),
+      );
+      const all = [...provider.rows(root)].map(({ cells }) => cells);
+      for (const demandedPlaces of [places.filter((at) => at >= 0), ...places.filter((at) => at >= 0).map((at) => [at])]) {
+        for (const wanted of [...all, all[0]?.map(() => 'nowhere') ?? []]) {
+          const demanded = new Map(demandedPlaces.map((at) => [info.columns[at]?.name ?? '', String(wanted[at])]));
+          const fitting = (rows: readonly (readonly unknown[])[]): readonly (readonly unknown[])[] =>
+            rows.filter((cells) => demandedPlaces.every((at) => cells[at] === wanted[at]));
+          const found = [...provider.rows(root, demanded)].map(({ cells }) => cells);
+          expect(found).toEqual(fitting(all));
+        }
+      }
+    },
+  );
 
   it('settings, figures and live queries come from their sources', async () => {
     const catalog = await catalogWithViews();
