@@ -1,4 +1,4 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -26,6 +26,7 @@ beforeEach(async () => {
         stop = callback;
         resolve();
       },
+      onCrash: () => undefined,
       exit: (code) => {
         throw new Error(`exit ${code}`);
       },
@@ -41,6 +42,7 @@ describe('the command line', () => {
     await ready;
     expect(output).toMatch(/URL {9}http:\/\/127\.0\.0\.1:\d+/);
     expect(output).toContain(join(folder, 'data'));
+    expect(output).toContain('Settings    no file');
     expect(output).toContain('Durability  sync');
     expect(output).toMatch(/curl -X POST http:\/\/127\.0\.0\.1:\d+\/v1\/api\/auth\/setup/);
     stop();
@@ -58,6 +60,23 @@ describe('the command line', () => {
     expect(await first).toBe(0);
   });
 
+  test('--verify-data reads all data and says what is damaged', async () => {
+    const ended = runCommandLine([], terminal);
+    await ready;
+    expect(await runCommandLine(['--verify-data'], terminal)).toBe(1);
+    expect(output).toContain('is in use by another server');
+    stop();
+    expect(await ended).toBe(0);
+    expect(await runCommandLine(['--verify-data'], terminal)).toBe(0);
+    expect(output).toMatch(/hot tier: every page and row is as it was written, up to commit \d+\ncommit log: /);
+    const file = join(folder, 'data', 'hot', 'data.mdb');
+    const content = await readFile(file);
+    content.fill(0xff, content.length - 3_000);
+    await writeFile(file, content);
+    expect(await runCommandLine(['--verify-data'], terminal)).toBe(1);
+    expect(output).toMatch(/hot tier: Damaged data in .*data\.mdb: page \d+.*\nRestore from a backup/);
+  });
+
   test('flags and --set win over the environment; unknown keys of the file are said', async () => {
     const file = join(folder, 'my.toml');
     await writeFile(file, '[server]\nprot = 1\n[auth]\nroot_password = "root-password-1"\n');
@@ -65,6 +84,7 @@ describe('the command line', () => {
     await ready;
     expect(output).toContain("did you mean 'server.port'?");
     expect(output).toContain('Durability  relaxed');
+    expect(output).toContain(`Settings    ${file}`);
     expect(output).toContain('/v1/api/auth/login');
     expect(output).not.toContain('root-password-1');
     stop();
@@ -79,7 +99,44 @@ describe('the command line', () => {
   ])('%s is refused with 1 and one clear text', async (args, text) => {
     expect(await runCommandLine(args, terminal)).toBe(1);
     expect(output).toContain(text);
+    expect(output.split(text)).toHaveLength(2);
     expect(output).not.toMatch(/^\s+at /m);
+  });
+
+  test('--check says everything that is wrong and starts nothing', async () => {
+    expect(await runCommandLine(['--check'], terminal)).toBe(0);
+    expect(output).toBe('The configuration is valid.\n');
+    output = '';
+    const args = ['--check', '--port', 'x', '--durability', 'maybe', '--set', 'server.prot=1'];
+    expect(await runCommandLine(args, terminal)).toBe(1);
+    expect(output.match(/^error: /gm)).toHaveLength(3);
+    output = '';
+    const tls = ['--set', 'server.tls_cert_file=none.pem', '--set', 'server.tls_key_file=none.pem'];
+    expect(await runCommandLine(['--check', ...tls], terminal)).toBe(1);
+    expect(output).toContain("server.tls_cert_file: 'none.pem' cannot be read (ENOENT)");
+    expect(await readdir(folder)).toEqual([]);
+  });
+
+  test('--print-config prints what is in force and starts nothing', async () => {
+    expect(await runCommandLine(['--print-config', '--set', 'auth.root_password=hunter2hunter2'], terminal)).toBe(0);
+    expect(output).toContain('port = 0 # KALAMDB_SERVER_PORT');
+    expect(output).toContain('# root_password: set, the command line');
+    expect(output).not.toContain('hunter2');
+    expect(await readdir(folder)).toEqual([]);
+  });
+
+  test('for machines, every line of the output is JSON', async () => {
+    const environment = { ...terminal.environment, KALAMDB_LOG_LEVEL: 'info' };
+    const ended = runCommandLine(['--log-format', 'json'], { ...terminal, environment });
+    await ready;
+    stop();
+    await ended;
+    const lines = output
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line) as { msg: string; url?: string });
+    expect(lines.map(({ msg }) => msg)).toEqual(['the server is ready', 'the server stops', 'the server has stopped']);
+    expect(lines[0]?.url).toMatch(/^http:/);
   });
 
   test('help names the settings and their environment', async () => {

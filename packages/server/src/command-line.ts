@@ -1,15 +1,21 @@
+import { verifyDatabase } from '@kalamdb/engine';
 import { KalamError, kalamError, systemTimers } from '@kalamdb/protocol';
 import { Command, CommanderError, Option } from 'commander';
+import type { Logger } from 'pino';
 import { banner } from './banner.ts';
 import { readConfigFile } from './config/config-file.ts';
-import { type LoadedConfig, loadConfig } from './config/load-config.ts';
-import { SETTING_NAMES, SETTING_SPECS } from './config/settings.ts';
-import { createLog } from './log.ts';
+import { type ReadConfig, readConfig } from './config/load-config.ts';
+import { printConfig } from './config/print-config.ts';
+import { SETTING_NAMES, SETTING_SPECS, type ServerConfig } from './config/settings.ts';
+import { configuredTls } from './http/connections/tls-files.ts';
+import { createLog } from './log/log.ts';
 import { type RunningServer, startServer } from './server.ts';
 import { VERSION } from './version.ts';
 
 /** How much longer than `performance.shutdown_timeout` the process may live when it was told to stop. */
 const EXIT_GRACE_MILLIS = 10_000;
+/** Exit code after a failure that no one expected; whoever watches over the process should start it again. */
+const CRASH_CODE = 70;
 
 /** What the process is told and tells. */
 export interface Terminal {
@@ -18,6 +24,8 @@ export interface Terminal {
   err(text: string): void;
   /** Calls back on each request to stop (SIGTERM, SIGINT, SIGHUP). */
   onStop(callback: () => void): void;
+  /** Calls back on an error that nothing caught; the process must not go on after it. */
+  onCrash(callback: (error: unknown) => void): void;
   /** Ends the process at once. */
   exit(code: number): never;
 }
@@ -25,19 +33,65 @@ export interface Terminal {
 /** Runs the server until it is told to stop, and gives the exit code. Expected failures print one clear text. */
 export async function runCommandLine(args: readonly string[], terminal: Terminal): Promise<number> {
   try {
-    const loaded = await readCommandLine(args, terminal);
-    if (loaded === undefined) return 0;
-    const server = await startServer({ settings: loaded.config, log: createLog(loaded.config) });
-    for (const warning of loaded.warnings) terminal.err(`warning: ${warning}\n`);
-    terminal.out(banner(server, loaded.config));
-    await untilStopped(server, loaded, terminal);
-    return 0;
+    const read = await readCommandLine(args, terminal);
+    if (read === undefined) return 0;
+    for (const warning of read.warnings) terminal.err(`warning: ${warning}\n`);
+    if (read.task === 'serve') return await serve(usable(read), read.file, terminal);
+    if (read.task === 'verify') return await verifyData(usable(read), terminal);
+    for (const problem of read.problems) terminal.err(`error: ${problem}\n`);
+    if (read.task === 'print') terminal.out(printConfig(read));
+    else if (read.problems.length === 0) {
+      await configuredTls(read.config);
+      terminal.out('The configuration is valid.\n');
+    }
+    return read.problems.length === 0 ? 0 : 1;
   } catch (error) {
     const text = explained(error);
     if (text === undefined) throw error;
     terminal.err(text);
     return 1;
   }
+}
+
+function usable({ config, problems }: ReadConfig): ServerConfig {
+  if (problems.length > 0) throw kalamError('CONFIG_INVALID', { reason: problems.join('\n') });
+  return config;
+}
+
+/** Reads all of the data and says what was found; 1 when something is damaged. */
+async function verifyData(config: ServerConfig, terminal: Terminal): Promise<number> {
+  const parts = await verifyDatabase(config['storage.data_path']);
+  for (const { part, text, failure } of parts) {
+    if (failure === undefined) terminal.out(`${part}: ${text}\n`);
+    else terminal.err(`${part}: ${text}\n${failure.spec.next}\n`);
+  }
+  return parts.every(({ failure }) => failure === undefined) ? 0 : 1;
+}
+
+/** Serves until it is told to stop. */
+async function serve(config: ServerConfig, file: string | undefined, terminal: Terminal): Promise<number> {
+  const { logger, recent } = createLog(config, { write: (line) => terminal.out(line) });
+  // A crash is told of even where nothing else is.
+  const isSilent = config['logging.level'] === 'silent';
+  const last = isSilent ? createLog({ ...config, 'logging.level': 'error' }, { write: (line) => terminal.err(line) }).logger : logger;
+  terminal.onCrash((error) => {
+    last.fatal({ err: error }, 'a failure that nothing caught: the process ends');
+    terminal.exit(CRASH_CODE);
+  });
+  const onFailed = (): never => terminal.exit(CRASH_CODE);
+  const server = await startServer({ settings: config, log: logger, recentLines: recent, onFailed });
+  const say = speaker(config, logger, terminal);
+  say(banner({ server, config, file }), { url: server.url, version: VERSION, needsSetup: server.needsSetup }, 'the server is ready');
+  await untilStopped(server, config, { terminal, say });
+  return 0;
+}
+
+/** Says what a person at the terminal should know, as a line of the log where the log is made for machines. */
+type Speaker = (text: string, detail: object, message: string) => void;
+
+function speaker(config: ServerConfig, log: Logger, terminal: Terminal): Speaker {
+  if (config['logging.format'] !== 'json') return (text) => terminal.out(text);
+  return (_text, detail, message) => log.info(detail, message);
 }
 
 /** The words for a failure that is no bug: an error of the table, or the operating system's refusal of a file or a port. */
@@ -47,15 +101,58 @@ function explained(error: unknown): string | undefined {
   return error instanceof Error && /^E[A-Z]+$/.test(code) ? `${error.message}\n` : undefined;
 }
 
-/** The settings of a start; `undefined` when the arguments only asked for help. */
-async function readCommandLine(args: readonly string[], terminal: Terminal): Promise<LoadedConfig | undefined> {
+/** What the arguments ask for. */
+interface CommandLine extends ReadConfig {
+  readonly task: 'serve' | 'check' | 'print' | 'verify';
+  /** The settings file that was read. */
+  readonly file: string | undefined;
+}
+
+/** The settings of a start and what to do with them; `undefined` when the arguments only asked for help. */
+async function readCommandLine(args: readonly string[], terminal: Terminal): Promise<CommandLine | undefined> {
   const command = new Command('kalamdb')
     .description('A SQL database whose queries can stay open.')
     .version(VERSION)
     .argument('[config]', 'TOML file with settings; ./server.toml is read when it exists')
+    .addOption(new Option('--check', 'say everything that is wrong with the settings, and end with 0 or 1'))
+    .addOption(new Option('--print-config', 'print the settings in force as TOML, each with the place that it comes from'))
+    .addOption(new Option('--verify-data', 'read all of the data and say whether it is as it was written, and end with 0 or 1'))
     .addOption(new Option('--set <name=value>', 'any setting by its dotted name, repeatable').argParser(collect).default([] as string[]))
     .exitOverride()
-    .configureOutput({ writeOut: (text) => terminal.out(text), writeErr: (text) => terminal.err(text) });
+    // What is wrong with the arguments is thrown, and said once by whoever catches it.
+    .configureOutput({ writeOut: (text) => terminal.out(text), writeErr: () => {} });
+  const options = addFlags(command);
+  try {
+    command.parse([...args], { from: 'user' });
+  } catch (error) {
+    if (error instanceof CommanderError && error.exitCode === 0) return undefined;
+    if (error instanceof CommanderError) {
+      const reason = error.message.replace(/^error: /, '').replaceAll(/\s+/g, ' ');
+      throw kalamError('CONFIG_INVALID', { reason }, { cause: error });
+    }
+    throw error;
+  }
+  const { set = [], check, printConfig: print, verifyData: verify, ...given } = command.opts<Given>();
+  const flags: Record<string, string> = Object.fromEntries(set.map(splitPair));
+  for (const [attribute, value] of Object.entries(given)) {
+    const name = options.get(attribute);
+    if (name !== undefined && typeof value === 'string') flags[name] = value;
+  }
+  const file = await readConfigFile(command.args[0]);
+  const read = readConfig({ file, environment: terminal.environment, flags });
+  return { ...read, file: file?.path, task: check === true ? 'check' : print === true ? 'print' : verify === true ? 'verify' : 'serve' };
+}
+
+interface Given {
+  readonly set?: readonly string[];
+  readonly check?: boolean;
+  readonly printConfig?: boolean;
+  readonly verifyData?: boolean;
+  readonly [flag: string]: string | readonly string[] | boolean | undefined;
+}
+
+/** Gives the command a flag for each setting that has one; the names of the settings by the names of the flags' values. */
+function addFlags(command: Command): ReadonlyMap<string, string> {
   const options = new Map<string, string>();
   for (const name of SETTING_NAMES) {
     const { flag, description, env } = SETTING_SPECS[name];
@@ -64,20 +161,7 @@ async function readCommandLine(args: readonly string[], terminal: Terminal): Pro
     options.set(option.attributeName(), name);
     command.addOption(option);
   }
-  try {
-    command.parse([...args], { from: 'user' });
-  } catch (error) {
-    if (error instanceof CommanderError && error.exitCode === 0) return undefined;
-    if (error instanceof CommanderError) throw kalamError('CONFIG_INVALID', { reason: error.message }, { cause: error });
-    throw error;
-  }
-  const { set = [], ...given } = command.opts<{ set?: string[]; [flag: string]: string | string[] | undefined }>();
-  const flags: Record<string, string> = Object.fromEntries(set.map(splitPair));
-  for (const [attribute, value] of Object.entries(given)) {
-    const name = options.get(attribute);
-    if (name !== undefined && typeof value === 'string') flags[name] = value;
-  }
-  return loadConfig({ file: await readConfigFile(command.args[0]), environment: terminal.environment, flags });
+  return options;
 }
 
 function collect(value: string, before: string[]): string[] {
@@ -90,8 +174,13 @@ function splitPair(pair: string): [string, string] {
   return [pair.slice(0, equals), pair.slice(equals + 1)];
 }
 
+interface Ending {
+  readonly terminal: Terminal;
+  readonly say: Speaker;
+}
+
 /** Waits for the first request to stop, then closes; a second request, or a close that hangs, ends the process at once. */
-async function untilStopped(server: RunningServer, { config }: LoadedConfig, terminal: Terminal): Promise<void> {
+async function untilStopped(server: RunningServer, config: ServerConfig, { terminal, say }: Ending): Promise<void> {
   let asked = false;
   await new Promise<void>((resolve) => {
     terminal.onStop(() => {
@@ -100,10 +189,10 @@ async function untilStopped(server: RunningServer, { config }: LoadedConfig, ter
       resolve();
     });
   });
-  terminal.out('Stopping: running requests end, then the data is closed.\n');
+  say('Stopping: running requests end, then the data is closed.\n', {}, 'the server stops');
   const limit = config['performance.shutdown_timeout'] * 1000 + EXIT_GRACE_MILLIS;
   const patience = systemTimers.after(limit, () => terminal.exit(1), { keepAlive: true });
   await server.close();
   patience.cancel();
-  terminal.out('Stopped.\n');
+  say('Stopped.\n', {}, 'the server has stopped');
 }

@@ -12,6 +12,10 @@ export async function runProcess(): Promise<never> {
       process.on('SIGINT', callback);
       process.on('SIGHUP', callback);
     },
+    onCrash(callback) {
+      process.on('uncaughtException', callback);
+      process.on('unhandledRejection', callback);
+    },
     exit,
   });
   return exit(code);

@@ -264,7 +264,7 @@ describe('SQL over HTTP', () => {
   });
 
   test('unknown routes are 404', async () => {
-    for (const path of ['/metrics', '/v1/api/health', '/v1/api/sql']) expect((await fetch(server.url + path)).status).toBe(404);
+    for (const path of ['/info', '/v1/api/health', '/v1/api/sql']) expect((await fetch(server.url + path)).status).toBe(404);
   });
 });
 

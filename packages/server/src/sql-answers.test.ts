@@ -117,7 +117,7 @@ describe('what other roles than dba and system are told', () => {
   });
 });
 
-describe('statements that are not built', () => {
+describe('statements that are not for everybody', () => {
   test.each([
     ["ALTER USER 'alice' SET ROLE dba", 'alice', 'ALTER USER requires DBA or System role'],
     ["KILL LIVE QUERY 'a-b-c'", 'relay', 'KILL LIVE QUERY requires DBA or System role'],
@@ -130,6 +130,9 @@ describe('statements that are not built', () => {
   ])('%s tells %s first who may issue it', async (text, user, reason) => {
     const denied = await sql(user, text);
     expect(denied).toMatchObject({ status: 403, code: 'PERMISSION_DENIED', message: `Statement 1 failed: Unauthorized: ${reason}` });
+  });
+
+  test.each(['STORAGE FLUSH TABLE app.t', 'CONSUME FROM app.x'])('%s says to others that it is not built', async (text) => {
     expect((await sql('root', text)).message).toContain('Not implemented');
   });
 });
@@ -166,6 +169,31 @@ describe('results', () => {
     const ids = async (where: string): Promise<unknown> => (await sql('alice', `SELECT id FROM app.t WHERE id = 70 AND ${where}`)).rows;
     expect(await ids('_deleted IN (true, false)')).toEqual([]);
     expect(await ids('_deleted = true')).toEqual([[70]]);
+  });
+
+  test('RETURNING answers with rows, which stay in their place in a batch', async () => {
+    const one = await sql('alice', "INSERT INTO app.t (id, name) VALUES (80, 'x') RETURNING id, name AS called");
+    expect(one.schema).toEqual([
+      { name: 'id', data_type: 'Int', index: 0, flags: ['pk', 'nn', 'uq'] },
+      { name: 'called', data_type: 'Text', index: 1, flags: ['nn'] },
+    ]);
+    expect(one.rows).toEqual([[80, 'x']]);
+    const batch = [
+      "INSERT INTO app.t (id, name) VALUES (81, 'y')",
+      "UPDATE app.t SET name = 'z' WHERE id >= 80 RETURNING id",
+      "INSERT INTO app.t (id, name) VALUES (81, 'w') ON CONFLICT (id) DO UPDATE SET name = excluded.name",
+      'DELETE FROM app.t WHERE id >= 80 RETURNING name',
+      'SELECT 1 AS one',
+    ];
+    const { results } = (await (await request('/v1/api/sql', { sql: batch.join('; ') }, 'alice')).json()) as {
+      results: readonly { rows?: unknown; message?: string; row_count: number }[];
+    };
+    expect(results.map(({ rows, message, row_count: count }) => [rows ?? message, count])).toEqual([
+      [[[80], [81]], 2],
+      [[['z'], ['w']], 2],
+      [[['1']], 1],
+      ['Inserted 2 row(s)', 2],
+    ]);
   });
 
   test('COUNT(*) is called as it is written', async () => {

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { clientAddress, isLoopback, trustedProxies } from './client-address.ts';
+import { clientAddress, isLoopback, networkOf, trustedProxies } from './client-address.ts';
 
 const none = trustedProxies([]);
 
@@ -24,7 +24,27 @@ test('a forwarded loopback address or none at all is ignored', () => {
 });
 
 test('ranges that are none are refused', () => {
-  for (const range of ['10.0.0.0/33', 'example.org', '::1/129', '']) {
+  for (const range of [
+    '10.0.0.0/33',
+    'example.org',
+    '::1/129',
+    '',
+    '10.0.0.0/',
+    '10.0.0.0/8/9',
+    '10.0.0.0/1e1',
+    '10.0.0.0/-1',
+    '10.0.0.0/ 8',
+    '10.0.0.0/x',
+  ]) {
     expect(() => trustedProxies([range])).toThrow('security.trusted_proxy_ranges');
   }
+});
+
+test('limits count an IPv6 network of one owner as one', () => {
+  for (const address of ['2001:db8:0:7::1', '2001:DB8::7:1:2:3:4', '2001:0db8:0000:0007:ffff:ffff:ffff:ffff', '2001:db8:0:7::1%eth0']) {
+    expect(networkOf(address), address).toBe('2001:db8:0:7::/64');
+  }
+  expect(networkOf('::1')).toBe('0:0:0:0::/64');
+  expect(networkOf('64:ff9b::192.0.2.1')).toBe('64:ff9b:0:0::/64');
+  for (const address of ['10.0.0.1', '', 'unknown']) expect(networkOf(address)).toBe(address);
 });

@@ -21,10 +21,12 @@ export function isLoopback(address: string): boolean {
 export function trustedProxies(ranges: readonly string[]): BlockList {
   const list = new BlockList();
   for (const range of ranges) {
-    const [address = '', prefix] = range.split('/');
+    const [address = '', prefix, ...rest] = range.split('/');
     const version = isIP(address);
-    const bits = prefix === undefined ? (version === 6 ? 128 : 32) : Number(prefix);
-    if (version === 0 || !Number.isInteger(bits) || bits < 0 || bits > (version === 6 ? 128 : 32)) {
+    const bitsMax = version === 6 ? 128 : 32;
+    // A prefix that is left out is no prefix of 0, which is everybody.
+    const bits = prefix === undefined ? bitsMax : /^\d{1,3}$/.test(prefix) ? Number(prefix) : Number.NaN;
+    if (version === 0 || !(bits <= bitsMax) || rest.length > 0) {
       throw kalamError('CONFIG_INVALID', { reason: `security.trusted_proxy_ranges: '${range}' is not an address or a CIDR range` });
     }
     list.addSubnet(address, bits, version === 6 ? 'ipv6' : 'ipv4');
@@ -50,8 +52,26 @@ function believes(peer: string, proxies: BlockList): boolean {
   return version !== 0 && (isLoopback(peer) || proxies.check(peer, version === 6 ? 'ipv6' : 'ipv4'));
 }
 
+/**
+ * What an address counts as in limits: itself, or its /64 for IPv6, of which everybody gets at least one. `address` is as
+ * {@link clientAddress} gives it.
+ */
+export function networkOf(address: string): string {
+  if (isIP(address) !== 6) return address;
+  const [head = '', tail] = (address.split('%', 1)[0] ?? '').split('::');
+  const groups = head === '' ? [] : head.split(':');
+  const rest = tail === undefined || tail === '' ? [] : tail.split(':');
+  // The last two groups may be written as an IPv4 address.
+  const missing = 8 - groups.length - rest.length - (address.includes('.') ? 1 : 0);
+  const all = [...groups, ...Array.from({ length: Math.max(0, missing) }, () => '0'), ...rest];
+  return `${all
+    .slice(0, 4)
+    .map((group) => Number.parseInt(group, 16).toString(16))
+    .join(':')}::/64`;
+}
+
 /** Without the IPv4-in-IPv6 prefix that a dual-stack socket puts in front, and without brackets. */
-function plainAddress(address: string): string {
+export function plainAddress(address: string): string {
   if (!address.includes(':') && !address.startsWith('[')) return address;
   return address.replace(/^::ffff:(?=\d+\.)/i, '').replace(/^\[(.*)\]$/, '$1');
 }

@@ -30,10 +30,12 @@ export class RateLimit {
   readonly #windows = new Map<string, RateWindow>();
   readonly #clock: Clock;
   readonly #perSecond: number;
+  readonly #onRefused: (() => void) | undefined;
 
-  constructor(clock: Clock, perSecond: number) {
+  constructor(clock: Clock, perSecond: number, onRefused?: () => void) {
     this.#clock = clock;
     this.#perSecond = perSecond;
+    this.#onRefused = onRefused;
   }
 
   /** Counts one event; false: it is one too many. */
@@ -41,7 +43,9 @@ export class RateLimit {
     const now = this.#clock.elapsed();
     const window = this.#windows.get(key) ?? new RateWindow();
     if (window.isOver(now)) this.#putLast(key, window);
-    return window.allows(now, this.#perSecond);
+    const allowed = window.allows(now, this.#perSecond);
+    if (!allowed) this.#onRefused?.();
+    return allowed;
   }
 
   /** Keeps the map in the order in which the windows began. */

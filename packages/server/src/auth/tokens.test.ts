@@ -70,7 +70,19 @@ describe('tokens', () => {
 
 describe('the stored user decides', () => {
   const users = new Map<string, Account>();
-  const open2 = async (): Promise<Authenticator> => new Authenticator(await open(), { find: (id) => users.get(id) });
+  const passwords = new Map<string, string>();
+  const open2 = async (): Promise<Authenticator> =>
+    new Authenticator({
+      tokens: await open(),
+      accounts: {
+        find: (id) => users.get(id),
+        passwordFingerprint: (id) => passwords.get(id) ?? '',
+        loggedInByProvider: () => Promise.resolve(),
+      },
+      apiTokens: { check: () => ({ tokenId: 't', userId: 'alice' }), isValid: () => true },
+      providers: undefined,
+      warn: () => undefined,
+    });
 
   beforeEach(() => {
     users.clear();
@@ -113,5 +125,25 @@ describe('the stored user decides', () => {
     await expect(authenticator.refresh(refresh)).rejects.toThrow('Token role does not match user role');
     users.delete('alice');
     await expect(authenticator.refresh(refresh)).rejects.toThrow('User no longer valid');
+  });
+
+  test('a refresh token ends with the password it was made under', async () => {
+    passwords.set('alice', 'one');
+    const authenticator = await open2();
+    const { text } = await (await open()).issue({ ...alice, passwordFingerprint: 'one' }, 'refresh');
+    await expect(authenticator.refresh(text)).resolves.toMatchObject({ userId: 'alice' });
+    passwords.set('alice', 'two');
+    await expect(authenticator.refresh(text)).rejects.toMatchObject({ code: 'UNAUTHORIZED', message: 'Invalid credentials' });
+    await expect(authenticator.refresh(await sign({ ...valid, token_type: 'refresh' }))).rejects.toMatchObject({ code: 'UNAUTHORIZED' });
+  });
+
+  test('an API token is what its user is now', async () => {
+    const authenticator = await open2();
+    expect(authenticator.bearer('Bearer kdb_x_y')).toEqual({ userId: 'alice', role: 'user', apiTokenId: 't' });
+    users.set('alice', account('alice', 'dba'));
+    expect(authenticator.bearer('Bearer kdb_x_y')).toMatchObject({ role: 'dba' });
+    await expect(authenticator.session('kdb_x_y')).rejects.toMatchObject({ code: 'SESSION_REQUIRED' });
+    users.set('alice', account('alice', 'dba', 1n));
+    expect(() => authenticator.bearer('Bearer kdb_x_y')).toThrow(expect.objectContaining({ code: 'TOKEN_REFUSED' }));
   });
 });

@@ -1,17 +1,14 @@
 import type { Role } from '@kalamdb/engine';
 import { type Clock, kalamError } from '@kalamdb/protocol';
 import { type CryptoKey, compactVerify, SignJWT } from 'jose';
+import { checkTimes, parseClaims, TOKEN_CHARACTERS_MAX, timesOf } from './claims.ts';
 
 /** Who makes our own tokens. */
 const ISSUER = 'kalamdb';
-/** How far the clocks of two machines may be apart. */
-const LEEWAY_SECONDS = 60;
 /** A refresh token lives this many times as long as an access token. */
 const REFRESH_LIFE_FACTOR = 7;
 /** Verified signatures that are remembered, so that a request costs a map look-up and not a trip through the crypto pool. */
 const VERIFIED_MAX = 10_000;
-/** Longest token that is looked at. */
-const TOKEN_CHARACTERS_MAX = 8_192;
 
 /** What a token is good for: requests, or only for getting new tokens. */
 export type TokenKind = 'access' | 'refresh';
@@ -22,6 +19,8 @@ export interface TokenClaims {
   readonly role: string;
   /** `undefined` when the token does not say; such a token is good for nothing. */
   readonly kind: TokenKind | undefined;
+  /** Of the password the user had when a refresh token was made; `undefined` in access tokens. */
+  readonly passwordFingerprint: string | undefined;
   readonly expiresAtSeconds: number;
 }
 
@@ -36,6 +35,8 @@ export interface TokenSubject {
   readonly userId: string;
   readonly role: Role;
   readonly email: string | undefined;
+  /** Of the password the user has now; refresh tokens carry it. */
+  readonly passwordFingerprint?: string | undefined;
 }
 
 interface VerifiedClaims {
@@ -70,7 +71,8 @@ export class Tokens {
   async issue(subject: TokenSubject, kind: TokenKind): Promise<IssuedToken> {
     const issuedAt = this.#now();
     const expiresAtSeconds = issuedAt + this.#expirySeconds * (kind === 'refresh' ? REFRESH_LIFE_FACTOR : 1);
-    const text = await new SignJWT({ email: subject.email ?? null, role: subject.role, token_type: kind })
+    const password = kind === 'refresh' ? { password: subject.passwordFingerprint } : {};
+    const text = await new SignJWT({ email: subject.email ?? null, role: subject.role, token_type: kind, ...password })
       .setProtectedHeader({ alg: 'HS256', typ: 'JWT' })
       .setSubject(subject.userId)
       .setIssuer(ISSUER)
@@ -95,13 +97,14 @@ export class Tokens {
   }
 
   #inTime(text: string, known: VerifiedClaims): TokenClaims {
-    const now = this.#now();
-    if (known.claims.expiresAtSeconds <= now - LEEWAY_SECONDS) {
+    const { claims, notBeforeSeconds } = known;
+    try {
+      checkTimes({ expiresAtSeconds: claims.expiresAtSeconds, notBeforeSeconds }, this.#now());
+    } catch (error) {
       this.#verified.delete(text);
-      throw kalamError('TOKEN_EXPIRED');
+      throw error;
     }
-    if (known.notBeforeSeconds > now + LEEWAY_SECONDS) throw kalamError('TOKEN_REFUSED');
-    return known.claims;
+    return claims;
   }
 
   async #verify(text: string): Promise<VerifiedClaims> {
@@ -130,35 +133,13 @@ export class Tokens {
 
 /** The claims of a payload whose signature was right. */
 function readClaims(payload: Uint8Array): VerifiedClaims {
-  const claims = parseObject(payload);
-  const { sub, iss, exp, nbf, iat, role } = claims;
-  const times = [exp, nbf ?? 0, iat ?? 0];
+  const claims = parseClaims(payload);
+  const { expiresAtSeconds, notBeforeSeconds } = timesOf(claims);
+  const { sub, iss, role, token_type: kind, password } = claims as Readonly<Partial<Record<ClaimName, unknown>>>;
   if (iss !== ISSUER || typeof sub !== 'string' || sub === '' || typeof role !== 'string') throw kalamError('TOKEN_REFUSED');
-  if (!times.every((time): time is number => typeof time === 'number' && Number.isFinite(time))) throw kalamError('TOKEN_REFUSED');
-  const [expiresAtSeconds = 0, ...starts] = times;
-  const kind = claims['token_type'];
-  return {
-    claims: { userId: sub, role, kind: kind === 'access' || kind === 'refresh' ? kind : undefined, expiresAtSeconds },
-    notBeforeSeconds: Math.max(...starts),
-  };
+  const passwordFingerprint = typeof password === 'string' ? password : undefined;
+  const known = kind === 'access' || kind === 'refresh' ? kind : undefined;
+  return { claims: { userId: sub, role, kind: known, passwordFingerprint, expiresAtSeconds }, notBeforeSeconds };
 }
 
-interface RawClaims {
-  readonly sub?: unknown;
-  readonly iss?: unknown;
-  readonly exp?: unknown;
-  readonly nbf?: unknown;
-  readonly iat?: unknown;
-  readonly role?: unknown;
-  readonly token_type?: unknown;
-}
-
-function parseObject(payload: Uint8Array): RawClaims {
-  try {
-    const value: unknown = JSON.parse(Buffer.from(payload).toString('utf8'));
-    if (typeof value === 'object' && value !== null) return value;
-  } catch (cause) {
-    throw kalamError('TOKEN_REFUSED', {}, { cause });
-  }
-  throw kalamError('TOKEN_REFUSED');
-}
+type ClaimName = 'sub' | 'iss' | 'role' | 'token_type' | 'password';

@@ -24,3 +24,15 @@ export async function readConfigFile(path: string | undefined): Promise<{ readon
     throw error;
   }
 }
+
+/** Reads a file that a setting names. Throws CONFIG_INVALID when it cannot be read, or is too large for what it should be. */
+export async function readNamedFile(setting: string, path: string): Promise<Buffer> {
+  try {
+    const bytes = await readFile(path);
+    if (bytes.length <= FILE_BYTES_MAX) return bytes;
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown error';
+    throw kalamError('CONFIG_INVALID', { reason: `${setting}: '${path}' cannot be read (${code})` });
+  }
+  throw kalamError('CONFIG_INVALID', { reason: `${setting}: '${path}' is larger than ${FILE_BYTES_MAX} bytes` });
+}

@@ -1,15 +1,10 @@
 import { kalamError } from '@kalamdb/protocol';
 import { parse, TomlError } from 'smol-toml';
-import { isLoopback } from '../auth/client-address.ts';
+import { ACCEPTED_VARIABLES, ACCEPTED_WITHOUT_EFFECT, isListed, OTHER_NAMES } from './accepted-names.ts';
+import { contradictions, oddities } from './config-rules.ts';
 import { nearestKey } from './nearest-key.ts';
 import { fitsSetting, type SettingSpec, type SettingValue, settingDemand, settingFromText } from './setting.ts';
-import { ACCEPTED_WITHOUT_EFFECT, SETTING_NAMES, SETTING_SPECS, type ServerConfig, type SettingName } from './settings.ts';
-
-/** Shortest secret that signs tokens on a server that others can reach. */
-const JWT_SECRET_CHARACTERS_MIN = 32;
-
-/** Settings that exist but that nothing obeys yet; 0 is what happens anyway. */
-const WITHOUT_EFFECT_YET = ['limits.default_query_limit', 'limits.max_query_limit'] as const;
+import { SETTING_NAMES, SETTING_SPECS, type ServerConfig, type SettingName } from './settings.ts';
 
 /** Where settings come from. Later ones win: defaults, file, environment, flags, overrides. */
 export interface ConfigSources {
@@ -28,70 +23,92 @@ export interface LoadedConfig {
   readonly warnings: readonly string[];
 }
 
+/** What the sources say, whether it can be used or not. */
+export interface ReadConfig extends LoadedConfig {
+  /** What keeps the server from starting; each names the setting, the place it came from and what it must be. */
+  readonly problems: readonly string[];
+  /** For each setting that is not at its default, the place that it came from. */
+  readonly origins: ReadonlyMap<SettingName, string>;
+}
+
 /**
- * Merges the sources and checks every value. Throws CONFIG_INVALID with the setting, the place it came from and what it
- * must be; the value of a secret never appears. Unknown keys of the file are warnings, so that a typing error is seen and
- * a newer file still starts an older server.
+ * Merges the sources and checks every value. Throws CONFIG_INVALID with every problem there is; the value of a secret
+ * never appears. Unknown keys of the file and unknown variables are warnings, so that a typing error is seen and a newer
+ * file still starts an older server.
  */
 export function loadConfig(sources: ConfigSources): LoadedConfig {
-  const values = new Map<SettingName, SettingValue>(SETTING_NAMES.map((name) => [name, SETTING_SPECS[name].default]));
-  const warnings: string[] = [];
-  const set = (name: SettingName, value: unknown, origin: string): void => {
-    values.set(name, checked(name, value, origin));
-  };
-  if (sources.file !== undefined) {
-    for (const [key, value] of flatten(parseToml(sources.file))) {
-      const name = key.replace(/^authentication\./, 'auth.');
-      if (isSetting(name)) set(name, value, sources.file.path);
-      else if (!isAccepted(name)) warnings.push(unknownKey(key, name, sources.file.path));
-    }
-  }
-  for (const name of SETTING_NAMES) {
-    const text = sources.environment?.[SETTING_SPECS[name].env];
-    if (text !== undefined) set(name, settingFromText(SETTING_SPECS[name], text), SETTING_SPECS[name].env);
-  }
-  for (const [name, text] of Object.entries(sources.flags ?? {})) {
-    if (!isSetting(name)) throw invalid(unknownKey(name, name, 'the command line'));
-    set(name, settingFromText(SETTING_SPECS[name], text), 'the command line');
-  }
-  for (const [name, value] of Object.entries(sources.overrides ?? {})) {
-    if (isSetting(name)) set(name, value, 'the caller');
-  }
-  const config = Object.freeze(Object.fromEntries(values)) as unknown as ServerConfig;
-  checkSecret(config);
-  for (const name of WITHOUT_EFFECT_YET) {
-    if (config[name] !== 0) warnings.push(`${name} is not applied yet: results are always complete`);
-  }
+  const { config, warnings, problems } = readConfig(sources);
+  if (problems.length > 0) throw kalamError('CONFIG_INVALID', { reason: problems.join('\n') });
   return { config, warnings };
 }
 
-function checked(name: SettingName, value: unknown, origin: string): SettingValue {
-  const spec = SETTING_SPECS[name];
-  if (!fitsSetting(spec, value)) throw invalid(`${name} (from ${origin}) must be ${settingDemand(spec)}${shown(spec, value)}`);
-  return value;
+/** {@link loadConfig} that says what is wrong instead of throwing it. A setting with a wrong value keeps the one it had. */
+export function readConfig(sources: ConfigSources): ReadConfig {
+  const reading = new Reading();
+  const { file, environment = {}, flags = {}, overrides = {} } = sources;
+  if (file !== undefined) readFile(reading, file);
+  for (const name of SETTING_NAMES) {
+    const { env } = SETTING_SPECS[name];
+    const text = environment[env];
+    if (text !== undefined) reading.set(name, settingFromText(SETTING_SPECS[name], text), env);
+  }
+  reading.warnings.push(...unknownVariables(environment));
+  for (const [name, text] of Object.entries(flags)) {
+    if (isSetting(name)) reading.set(name, settingFromText(SETTING_SPECS[name], text), 'the command line');
+    else reading.problems.push(unknownKey(name, name, 'the command line'));
+  }
+  for (const [name, value] of Object.entries(overrides)) {
+    if (isSetting(name) && value !== undefined) reading.set(name, value, 'the caller');
+  }
+  const config = Object.freeze(Object.fromEntries(reading.values)) as unknown as ServerConfig;
+  reading.problems.push(...contradictions(config));
+  reading.warnings.push(...oddities(config, (name) => reading.origins.has(name)));
+  return { config, warnings: reading.warnings, problems: reading.problems, origins: reading.origins };
 }
 
-function shown(spec: SettingSpec, value: unknown): string {
-  return spec.secret === true ? '' : `, not '${String(value).slice(0, 100)}'`;
+/** What has been read so far. */
+class Reading {
+  readonly values = new Map<SettingName, SettingValue>(SETTING_NAMES.map((name) => [name, SETTING_SPECS[name].default]));
+  readonly origins = new Map<SettingName, string>();
+  readonly warnings: string[] = [];
+  readonly problems: string[] = [];
+
+  set(name: SettingName, value: unknown, origin: string): void {
+    const spec = SETTING_SPECS[name];
+    if (fitsSetting(spec, value)) {
+      this.values.set(name, value);
+      this.origins.set(name, origin);
+    } else this.problems.push(`${name} (from ${origin}) must be ${settingDemand(spec)}${shown(spec, value)}`);
+  }
 }
 
-function checkSecret(config: ServerConfig): void {
-  const secret = config['auth.jwt_secret'];
-  if (secret === '' || [...secret].length >= JWT_SECRET_CHARACTERS_MIN || isLoopback(config['server.host'])) return;
-  throw invalid(
-    `auth.jwt_secret is shorter than ${JWT_SECRET_CHARACTERS_MIN} characters, which is only accepted on a loopback address (server.host is '${config['server.host']}')`,
-  );
-}
-
-function parseToml(file: { readonly path: string; readonly text: string }): Record<string, unknown> {
+function readFile(reading: Reading, file: { readonly path: string; readonly text: string }): void {
+  let table: Readonly<Record<string, unknown>>;
   try {
-    return parse(file.text);
+    table = parse(file.text);
   } catch (error) {
     if (!(error instanceof TomlError)) throw error;
     // Only the first line: the ones after it quote the file, which may hold secrets.
     const what = error.message.split('\n')[0] ?? '';
-    throw invalid(`${file.path}:${error.line}:${error.column}: ${what}`);
+    reading.problems.push(`${file.path}:${error.line}:${error.column}: ${what}`);
+    return;
   }
+  for (const [key, value] of flatten(table)) {
+    const own = key.replace(/^authentication\./, 'auth.');
+    const name = OTHER_NAMES[own] ?? own;
+    if (isSetting(name)) reading.set(name, listOf(name, value), file.path);
+    else if (!isListed(name, ACCEPTED_WITHOUT_EFFECT)) reading.warnings.push(unknownKey(key, name, file.path));
+  }
+}
+
+/** The original writes some lists as one text with commas. */
+function listOf(name: SettingName, value: unknown): unknown {
+  const spec = SETTING_SPECS[name];
+  return spec.kind === 'list' && typeof value === 'string' ? settingFromText(spec, value) : value;
+}
+
+function shown(spec: SettingSpec, value: unknown): string {
+  return spec.secret === true ? '' : `, not '${String(value).slice(0, 100)}'`;
 }
 
 function* flatten(table: Readonly<Record<string, unknown>>, prefix = ''): Generator<[string, unknown]> {
@@ -107,15 +124,18 @@ function isSetting(name: string): name is SettingName {
   return Object.hasOwn(SETTING_SPECS, name);
 }
 
-function isAccepted(name: string): boolean {
-  return ACCEPTED_WITHOUT_EFFECT.some((known) => (known.endsWith('.') ? name.startsWith(known) : name === known));
-}
-
 function unknownKey(key: string, name: string, origin: string): string {
-  const nearest = nearestKey(name, SETTING_NAMES);
-  return `unknown setting '${key}' in ${origin}${nearest === undefined ? '' : `; did you mean '${nearest}'?`}`;
+  return `unknown setting '${key}' in ${origin}${suggestion(nearestKey(name, SETTING_NAMES))}`;
 }
 
-function invalid(reason: string): Error {
-  return kalamError('CONFIG_INVALID', { reason });
+function unknownVariables(environment: Readonly<Record<string, string | undefined>>): readonly string[] {
+  const known = SETTING_NAMES.map((name) => SETTING_SPECS[name].env);
+  const names = Object.keys(environment).filter((name) => name.startsWith('KALAMDB_') && environment[name] !== undefined);
+  return names
+    .filter((name) => !known.includes(name) && !isListed(name, ACCEPTED_VARIABLES))
+    .map((name) => `unknown environment variable ${name}${suggestion(nearestKey(name, known))}`);
+}
+
+function suggestion(nearest: string | undefined): string {
+  return nearest === undefined ? '' : `; did you mean '${nearest}'?`;
 }

@@ -15,11 +15,6 @@ export function isJsonType(contentType: string | undefined): boolean {
   return contentType?.trimStart().toLowerCase().startsWith('application/json') === true;
 }
 
-/** Whether a content type is a form with parts. */
-export function isMultipartType(contentType: string | undefined): boolean {
-  return contentType?.trimStart().toLowerCase().startsWith('multipart/form-data') === true;
-}
-
 /** The value of a JSON body. Throws INVALID_INPUT; 64-bit integers survive. */
 export function parseBody(contentType: string | undefined, body: unknown): JsonValue {
   if (!isJsonType(contentType)) throw kalamError('INVALID_INPUT', { reason: 'Content type error' });

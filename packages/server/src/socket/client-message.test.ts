@@ -10,7 +10,7 @@ describe('client messages', () => {
     ).toEqual({
       kind: 'authenticate',
       token: 't',
-      protocol: { serialization: 'json', compression: 'gzip' },
+      protocol: { serialization: 'json', compression: 'gzip', extensions: undefined },
     });
   });
 

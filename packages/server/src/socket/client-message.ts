@@ -9,6 +9,8 @@ const INT64_MAX = 2n ** 63n - 1n;
 export interface WantedProtocol {
   readonly serialization: 'json' | 'msgpack';
   readonly compression: 'none' | 'gzip';
+  /** Names of protocol extensions, known or not; `undefined`: the client knows of none. */
+  readonly extensions: readonly string[] | undefined;
 }
 
 /** A message of the client, understood (wire-protocol 4.2 and 4.4). */
@@ -19,12 +21,16 @@ export type ClientMessage =
   | { readonly kind: 'unsubscribe'; readonly id: string }
   | { readonly kind: 'ping' };
 
-/**
- * Reads a text frame. 64-bit integers are exact; unknown members are ignored. Throws INVALID_INPUT with a text that fits
- * behind `Invalid message: `; nothing else, whatever the frame holds.
- */
+/** Reads a text frame: {@link clientMessageOf} its JSON. */
 export function readClientMessage(text: string): ClientMessage {
-  const value = parseJson(text);
+  return clientMessageOf(parseJson(text));
+}
+
+/**
+ * Understands a value that a frame held. 64-bit integers are exact; unknown members are ignored. Throws INVALID_INPUT with a
+ * text that fits behind `Invalid message: `; nothing else, whatever the value is.
+ */
+export function clientMessageOf(value: JsonValue): ClientMessage {
   if (!isObject(value)) throw refused('missing field `type`');
   const type = textMember(value, 'type');
   switch (type) {
@@ -55,6 +61,7 @@ function readAuthenticate(message: JsonObject): ClientMessage {
     protocol: {
       serialization: choiceMember(protocol, 'serialization', ['json', 'msgpack']),
       compression: choiceMember(protocol, 'compression', ['none', 'gzip']),
+      extensions: namesMember(protocol, 'extensions'),
     },
   };
 }
@@ -102,6 +109,14 @@ function choiceMember<C extends string>(object: JsonObject, name: string, choice
   if (found === undefined)
     throw refused(`unknown variant \`${text.slice(0, 30)}\`, expected one of ${choices.map((choice) => `\`${choice}\``).join(', ')}`);
   return found;
+}
+
+function namesMember(object: JsonObject, name: string): readonly string[] | undefined {
+  const value = object[name];
+  if (value === undefined || value === null) return undefined;
+  if (!Array.isArray(value) || !value.every((one): one is string => typeof one === 'string'))
+    throw refused(`invalid type: ${nameOf(value).slice(0, 40)}, expected a list of strings for \`${name}\``);
+  return value;
 }
 
 function countMember(object: JsonObject, name: string): number | undefined {

@@ -6,17 +6,23 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { WebSocket, WebSocketServer } from 'ws';
 import { pack, plainFrame } from './encoded-frame.ts';
 import { Outbox } from './outbox.ts';
+import { OutboxBudget } from './outbox-budget.ts';
 
 const BYTES_MAX = 65_536;
+const TOTAL_BYTES_MAX = 1_000_000_000;
+const GZIP = { gzipBytesMin: 512 };
 
 let server: Server;
 let client: WebSocket;
 let outbox: Outbox;
+let budget: OutboxBudget;
 let events: string[];
 let onDrained: () => void;
 
 beforeEach(async () => {
-  events = [];
+  const log: string[] = [];
+  events = log;
+  budget = new OutboxBudget(TOTAL_BYTES_MAX);
   onDrained = () => {};
   server = createServer();
   const acceptor = new WebSocketServer({ noServer: true });
@@ -27,9 +33,10 @@ beforeEach(async () => {
           webSocket,
           socket,
           bytesMax: BYTES_MAX,
-          onFull: () => events.push('full'),
+          budget,
+          onFull: () => log.push('full'),
           onDrained: () => {
-            events.push('drained');
+            log.push('drained');
             onDrained();
           },
         });
@@ -62,7 +69,7 @@ describe('outbox', () => {
   test('keeps the order of frames, however long their compression takes', async () => {
     const texts = Array.from({ length: 60 }, (_unused, i) => `${i}:${'lorem ipsum '.repeat(i % 5 === 0 ? 20_000 : i)}`);
     const arriving = frames(texts.length);
-    for (const text of texts) outbox.put(pack(plainFrame(text), true));
+    for (const text of texts) outbox.put(pack(plainFrame(text), GZIP));
     expect(await arriving).toEqual(texts);
     expect(outbox.bytes).toBe(0);
   });
@@ -85,12 +92,55 @@ describe('outbox', () => {
   });
 });
 
+describe('all outboxes together', () => {
+  test('a client that does not read makes the server stingy until it is gone', async () => {
+    client.pause();
+    const body = 'x'.repeat(30_000);
+    for (let i = 0; i < 400; i++) outbox.put(plainFrame(body));
+    expect(budget.bytes).toBe(outbox.bytes);
+    expect(budget.bytes).toBeGreaterThan(BYTES_MAX);
+    outbox.end();
+    expect(budget.bytes).toBe(0);
+    outbox.put(plainFrame(body));
+    expect(budget.bytes).toBe(0);
+  });
+
+  test('over their bound, an outbox is full with far less in it', async () => {
+    budget.add(TOTAL_BYTES_MAX + 1);
+    client.pause();
+    outbox.put(plainFrame('x'.repeat(17_000)));
+    outbox.put(plainFrame('x'.repeat(17_000)));
+    expect(events).toEqual(['full']);
+    const drained = new Promise<void>((resolve) => {
+      onDrained = resolve;
+    });
+    client.resume();
+    await drained;
+    expect(budget.bytes).toBe(TOTAL_BYTES_MAX + 1);
+  });
+
+  test('only the last of the pings that find it full is answered', async () => {
+    const pongs: string[] = [];
+    client.on('pong', (data: Buffer) => pongs.push(data.toString()));
+    client.pause();
+    while (events.length === 0) outbox.put(plainFrame('x'.repeat(30_000)));
+    for (let i = 0; i < 1000; i++) outbox.pong(Buffer.from(`ping ${i}`));
+    const last = new Promise<void>((resolve) => {
+      client.on('message', (data: Buffer) => data.toString() === 'last' && resolve());
+    });
+    onDrained = () => outbox.put(plainFrame('last'));
+    client.resume();
+    await last;
+    expect(pongs).toEqual(['ping 999']);
+  });
+});
+
 describe('compression of frames', () => {
   test('starts at 512 bytes, and only where it helps', () => {
     const random = Buffer.from(globalThis.crypto.getRandomValues(new Uint8Array(600))).toString('latin1');
-    expect(pack(plainFrame('x'.repeat(511)), true)).toMatchObject({ binary: false });
-    expect(pack(plainFrame('x'.repeat(512)), true)).toMatchObject({ binary: true });
-    expect(pack(plainFrame('x'.repeat(512)), false)).toMatchObject({ binary: false });
-    expect(pack({ data: Buffer.from(random, 'latin1'), binary: false }, true)).toMatchObject({ binary: false });
+    expect(pack(plainFrame('x'.repeat(511)), GZIP)).toMatchObject({ binary: false });
+    expect(pack(plainFrame('x'.repeat(512)), GZIP)).toMatchObject({ binary: true });
+    expect(pack(plainFrame('x'.repeat(512)), { gzipBytesMin: Number.POSITIVE_INFINITY })).toMatchObject({ binary: false });
+    expect(pack({ data: Buffer.from(random, 'latin1'), binary: false }, GZIP)).toMatchObject({ binary: false });
   });
 });

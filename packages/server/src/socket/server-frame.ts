@@ -1,11 +1,13 @@
 import type { BatchControl, LiveFrame, Principal } from '@kalamdb/engine';
 import { jsonString } from '@kalamdb/protocol';
-import { columnText } from '../http/result-columns.ts';
+import { columnText } from '../http/sql/result-columns.ts';
 import type { WantedProtocol } from './client-message.ts';
+import { grantedExtensions } from './extensions.ts';
 
-/** The frame that tells a client who it is (wire-protocol 4.2). */
-export function authSuccessFrame(principal: Principal, protocol: WantedProtocol): string {
-  return `{"type":"auth_success","user":${jsonString(principal.userId)},"role":"${principal.role}","protocol":{"serialization":"${protocol.serialization}","compression":"${protocol.compression}"}}`;
+/** The frame that tells a client who it is (wire-protocol 4.2); extensions only to a client that has asked for some. */
+export function authSuccessFrame(principal: Principal, { serialization, compression, extensions }: WantedProtocol): string {
+  const granted = extensions === undefined ? '' : `,"extensions":${JSON.stringify(grantedExtensions(extensions))}`;
+  return `{"type":"auth_success","user":${jsonString(principal.userId)},"role":"${principal.role}","protocol":{"serialization":"${serialization}","compression":"${compression}"${granted}}}`;
 }
 
 /** The frame before a connection is closed for want of authentication. */
@@ -25,9 +27,11 @@ export function liveFrameText(frame: LiveFrame): string {
     case 'ack':
       return `{"type":"subscription_ack","subscription_id":${id},"total_rows":0,"batch_control":${controlText(frame.control)},"schema":${columnText(frame.schema).schema}}`;
     case 'batch':
-      return `{"type":"initial_data_batch","subscription_id":${id},${frame.rows.json()},"batch_control":${controlText(frame.control)}}`;
+      return `{"type":"initial_data_batch","subscription_id":${id},"rows":[${frame.rows.join(',')}],"batch_control":${controlText(frame.control)}}`;
     case 'change':
       return `{"type":"change","subscription_id":${id},${frame.body.json()}}`;
+    case 'progress':
+      return `{"type":"progress","subscription_id":${id},"seq":${frame.seq}}`;
     case 'error':
       return errorFrame(frame.subscriptionId, frame.code, frame.message);
     default:

@@ -1,0 +1,51 @@
+/** Bounds of statements and transactions. The names without a section stand above the first section of a file. */
+export const EXECUTION_SETTINGS = {
+  'execution.handler_timeout_seconds': {
+    kind: 'integer',
+    default: 30,
+    minimum: 1,
+    maximum: 86_400,
+    env: 'KALAMDB_EXECUTION_HANDLER_TIMEOUT_SECONDS',
+    description: 'Seconds a statement may take.',
+  },
+  'execution.max_parameters': {
+    kind: 'integer',
+    default: 50,
+    minimum: 1,
+    maximum: 10_000,
+    env: 'KALAMDB_EXECUTION_MAX_PARAMETERS',
+    description: 'Parameters of one request.',
+  },
+  'execution.max_parameter_size_bytes': {
+    kind: 'integer',
+    default: 524_288,
+    minimum: 1024,
+    maximum: 1_073_741_824,
+    env: 'KALAMDB_EXECUTION_MAX_PARAMETER_SIZE_BYTES',
+    description: 'Largest parameter, in bytes.',
+  },
+  'execution.max_sql_bytes': {
+    kind: 'integer',
+    default: 1_048_576,
+    minimum: 1024,
+    maximum: 1_073_741_824,
+    env: 'KALAMDB_EXECUTION_MAX_SQL_BYTES',
+    description: 'Longest text of a SQL request, in bytes.',
+  },
+  transaction_timeout_secs: {
+    kind: 'integer',
+    default: 300,
+    minimum: 1,
+    maximum: 86_400,
+    env: 'KALAMDB_TRANSACTION_TIMEOUT_SECS',
+    description: 'Seconds an open transaction may be idle before it is rolled back.',
+  },
+  max_transaction_buffer_bytes: {
+    kind: 'integer',
+    default: 104_857_600,
+    minimum: 65_536,
+    maximum: 4_294_967_296,
+    env: 'KALAMDB_MAX_TRANSACTION_BUFFER_BYTES',
+    description: 'Bytes of rows that one transaction may have written before it commits.',
+  },
+} as const;

@@ -1,0 +1,26 @@
+/** Where the data is and when a write is acknowledged. */
+export const STORAGE_SETTINGS = {
+  'storage.data_path': {
+    kind: 'text',
+    default: './data',
+    env: 'KALAMDB_DATA_DIR',
+    flag: '--data <directory>',
+    description: 'Directory that holds everything; it is made when missing. `:memory:` keeps all data in memory.',
+  },
+  'storage.durability': {
+    kind: 'choice',
+    default: 'sync',
+    choices: ['sync', 'relaxed'],
+    env: 'KALAMDB_STORAGE_DURABILITY',
+    flag: '--durability <mode>',
+    description: 'When a write is acknowledged. sync: on the disk. relaxed: with the operating system, synced within 200 ms.',
+  },
+  'storage.log_file_bytes': {
+    kind: 'integer',
+    default: 67_108_864,
+    minimum: 32_768,
+    maximum: 1_073_741_824,
+    env: 'KALAMDB_STORAGE_LOG_FILE_BYTES',
+    description: 'Size of each file of the commit log in bytes. Up to four of them lie on the disk even when there is little to keep.',
+  },
+} as const;

@@ -1,0 +1,68 @@
+/** Time-outs and bounds of WebSocket connections. */
+export const WEBSOCKET_SETTINGS = {
+  'websocket.client_timeout_secs': {
+    kind: 'integer',
+    default: 10,
+    minimum: 1,
+    maximum: 86_400,
+    env: 'KALAMDB_WEBSOCKET_CLIENT_TIMEOUT_SECS',
+    description: 'Seconds of silence after which a connection is closed.',
+  },
+  'websocket.auth_timeout_secs': {
+    kind: 'integer',
+    default: 3,
+    minimum: 1,
+    maximum: 86_400,
+    env: 'KALAMDB_WEBSOCKET_AUTH_TIMEOUT_SECS',
+    description: 'Seconds a new connection has to authenticate.',
+  },
+  'websocket.heartbeat_interval_secs': {
+    kind: 'integer',
+    default: 5,
+    minimum: 1,
+    maximum: 86_400,
+    env: 'KALAMDB_WEBSOCKET_HEARTBEAT_INTERVAL_SECS',
+    description: 'Seconds between two checks for silent connections.',
+  },
+  'websocket.max_connections': {
+    kind: 'integer',
+    default: 100_000,
+    minimum: 1,
+    maximum: 10_000_000,
+    env: 'KALAMDB_WEBSOCKET_MAX_CONNECTIONS',
+    description: 'Open WebSocket connections of the whole server; performance.max_connections must leave room for them.',
+  },
+  'websocket.outbox_total_bytes_max': {
+    kind: 'integer',
+    default: 268_435_456,
+    minimum: 65_536,
+    maximum: 1_099_511_627_776,
+    env: 'KALAMDB_WEBSOCKET_OUTBOX_TOTAL_BYTES_MAX',
+    description:
+      'Bytes waiting for slow clients, all together; beyond, connections pause much earlier, and those that read nothing are closed.',
+  },
+  'websocket.outbox_bytes_max': {
+    kind: 'integer',
+    default: 4_194_304,
+    minimum: 65_536,
+    maximum: 1_073_741_824,
+    env: 'KALAMDB_WEBSOCKET_OUTBOX_BYTES_MAX',
+    description: 'Bytes waiting for one slow client; beyond, its subscriptions pause and catch up when it has read them.',
+  },
+  'websocket.compression_min_bytes': {
+    kind: 'integer',
+    default: 512,
+    minimum: 0,
+    maximum: 1_073_741_824,
+    env: 'KALAMDB_WEBSOCKET_COMPRESSION_MIN_BYTES',
+    description: 'Smallest message that is sent compressed to a client that accepts it, in bytes.',
+  },
+  'websocket.max_subscriptions_per_connection': {
+    kind: 'integer',
+    default: 100,
+    minimum: 1,
+    maximum: 1_000_000,
+    env: 'KALAMDB_WEBSOCKET_MAX_SUBSCRIPTIONS_PER_CONNECTION',
+    description: 'Open subscriptions of one WebSocket connection.',
+  },
+} as const;
