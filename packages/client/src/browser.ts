@@ -3,24 +3,38 @@ import { KalamDBClient } from './client.ts';
 import type { ClientOptions } from './client-options.ts';
 import type { WebSocketConstructor } from './connection/web-socket.ts';
 
+type Listen = (type: string, listener: () => void, options: { readonly signal: AbortSignal }) => void;
+
 interface BrowserGlobals {
   readonly WebSocket?: WebSocketConstructor;
-  addEventListener?(type: string, listener: () => void, options: { readonly signal: AbortSignal }): void;
+  readonly addEventListener?: Listen;
+  readonly document?: { readonly addEventListener: Listen };
 }
 
 /** Makes a client for browsers and other runtimes with a WebSocket of their own; nothing is sent before its first use. */
 export function createClient(options: ClientOptions): KalamDBClient {
-  const globals: BrowserGlobals = globalThis as BrowserGlobals;
+  const globals = globalThis as BrowserGlobals;
   const ended = new AbortController();
   const client = new KalamDBClient({ ...options, webSocket: options.webSocket ?? globals.WebSocket }, () => ended.abort());
-  // a page that is shown again, or online again, need not sit out the pause
-  for (const type of ['online', 'pageshow', 'focus']) globals.addEventListener?.(type, () => client.wake(), { signal: ended.signal });
+  // a page that is shown or thawed again, or whose network comes or goes, need not wait for its timers to find out how things stand
+  const wake = (): void => client.wake();
+  for (const type of ['online', 'offline', 'pageshow', 'focus']) globals.addEventListener?.(type, wake, { signal: ended.signal });
+  for (const type of ['visibilitychange', 'resume']) globals.document?.addEventListener(type, wake, { signal: ended.signal });
   return client;
 }
 
 export { KalamDBClient } from './client.ts';
 export { type ClientErrorCode, KalamClientError, KalamServerError } from './client-error.ts';
-export type { ClientOptions, ConnectionError, LiveRowsOptions, QueryOptions, SubscriptionOptions, Unsubscribe } from './client-options.ts';
+export type {
+  ClientOptions,
+  ConnectionError,
+  LiveRowsOptions,
+  QueryOptions,
+  SubscriptionOptions,
+  Unsubscribe,
+  UploadOptions,
+  UploadProgress,
+} from './client-options.ts';
 export type { DisconnectReason } from './connection/socket-connection.ts';
 export type { WebSocketConstructor, WebSocketLike } from './connection/web-socket.ts';
 export {
@@ -32,8 +46,9 @@ export {
   type NoAuthCredentials,
 } from './http/auth.ts';
 export type { LoginResponse, QueryResponse, QueryResult, Role } from './http/http-api.ts';
+export type { SubscriptionInfo } from './live/live-queries.ts';
 export { KalamChange } from './live/raw-events.ts';
-export type { SubscriptionInfo } from './live/subscriptions.ts';
+export type { LiveState } from './live/subscription.ts';
 export { type LogEntry, LogLevel, type LogListener } from './log.ts';
 export type { FieldFlag, KalamDataType, SchemaField } from './messages/schema-field.ts';
 export type { BatchStatus, ChangeTypeRaw } from './messages/server-frame.ts';
@@ -52,3 +67,4 @@ export { FileRef, type FileRefData } from './rows/file-ref.ts';
 export { KalamRow } from './rows/kalam-row.ts';
 export type { RowData } from './rows/row-data.ts';
 export { SeqId } from './rows/seq-id.ts';
+export type { WaitOptions } from './waiting.ts';

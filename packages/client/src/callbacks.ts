@@ -1,5 +1,6 @@
 import { reasonOf } from './client-error.ts';
 import type { ClientOptions } from './client-options.ts';
+import { isThenable } from './live/inbox.ts';
 import { type Log, LogLevel } from './log.ts';
 
 /** The callbacks of an application that concern the whole client. */
@@ -21,14 +22,21 @@ export class Callbacks {
     this.#current = { ...this.#current, ...callbacks };
   }
 
-  /** Calls those that `act` picks. `act` returns what they return, so that a promise of theirs is looked after. */
-  call(act: (callbacks: ClientCallbacks) => unknown): void {
+  /**
+   * Calls those that `act` picks. `act` returns what they return; if that is a promise, so is the answer, which never rejects.
+   */
+  call(act: (callbacks: ClientCallbacks) => unknown): Promise<void> | undefined {
     try {
       const returned = act(this.#current);
-      if (returned instanceof Promise) returned.catch((error: unknown) => this.threw(error));
+      if (isThenable(returned))
+        return Promise.resolve(returned).then(
+          () => undefined,
+          (error: unknown) => this.threw(error),
+        );
     } catch (error) {
       this.threw(error);
     }
+    return undefined;
   }
 
   /** Deals with what the application's code threw. */

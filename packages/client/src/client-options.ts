@@ -1,12 +1,14 @@
-import type { Clock, Random, Timers } from '@kalamdb/protocol';
+import { type Clock, type Random, systemClock, systemRandom, systemTimers, type Timers } from '@kalamdb/protocol';
 import type { DisconnectReason } from './connection/socket-connection.ts';
 import type { WebSocketConstructor } from './connection/web-socket.ts';
 import type { AuthProvider } from './http/auth.ts';
+import type { LiveState } from './live/subscription.ts';
 import type { LogLevel, LogListener } from './log.ts';
 import type { WireSubscribeOptions } from './messages/client-frame.ts';
 import type { SubscriptionErrorEvent } from './messages/server-message.ts';
 import type { RowData } from './rows/row-data.ts';
 import { SeqId } from './rows/seq-id.ts';
+import type { WaitOptions } from './waiting.ts';
 
 /** Trouble with the connection or with a callback of the application. */
 export interface ConnectionError {
@@ -37,10 +39,15 @@ export interface ClientOptions {
   readonly pingIntervalMs?: number | undefined;
   /** Bound of a request; 60,000. */
   readonly requestTimeoutMs?: number | undefined;
-  /** Bound of `connect()`; 10,000. */
+  /** Bound of `connect()`, and of each step of an attempt to open the socket; 10,000. */
   readonly connectTimeoutMs?: number | undefined;
   /** Bound of `live()` and `subscribe…()` until the server has accepted; 30,000. */
   readonly subscribeTimeoutMs?: number | undefined;
+  /**
+   * Bytes of JSON that may wait for callbacks whose promises are pending, over all raw subscriptions; 16 MiB. A subscription whose
+   * frame would pass it is given back to the server, and continued where it was when its callback is done.
+   */
+  readonly inboxBytesMax?: number | undefined;
   readonly onConnect?: (() => void) | undefined;
   readonly onDisconnect?: ((reason: DisconnectReason) => void) | undefined;
   readonly onError?: ((error: ConnectionError) => void) | undefined;
@@ -61,8 +68,45 @@ export interface ClientOptions {
   readonly random?: Random | undefined;
 }
 
+type DefaultName =
+  | 'authProviderMaxAttempts'
+  | 'authProviderInitialBackoffMs'
+  | 'authProviderMaxBackoffMs'
+  | 'pingIntervalMs'
+  | 'requestTimeoutMs'
+  | 'connectTimeoutMs'
+  | 'subscribeTimeoutMs'
+  | 'inboxBytesMax'
+  | 'clock'
+  | 'timers'
+  | 'random';
+
+/** What holds where an option is not given. */
+const DEFAULTS: Pick<ClientSettings, DefaultName> = {
+  authProviderMaxAttempts: 3,
+  authProviderInitialBackoffMs: 250,
+  authProviderMaxBackoffMs: 2_000,
+  pingIntervalMs: 5_000,
+  requestTimeoutMs: 60_000,
+  connectTimeoutMs: 10_000,
+  subscribeTimeoutMs: 30_000,
+  inboxBytesMax: 16 * 1024 * 1024,
+  clock: systemClock,
+  timers: systemTimers,
+  random: systemRandom,
+};
+
+/** The options of a client, complete. */
+export type ClientSettings = Omit<ClientOptions, DefaultName> & { readonly [N in DefaultName]: NonNullable<ClientOptions[N]> };
+
+/** Completes options; one that is `undefined` is one that is not given. */
+export function settingsOf(options: ClientOptions): ClientSettings {
+  const given = Object.entries(options).filter(([, value]) => value !== undefined);
+  return { ...DEFAULTS, ...Object.fromEntries(given) } as ClientSettings;
+}
+
 /** How a subscription begins. */
-export interface SubscriptionOptions {
+export interface SubscriptionOptions extends WaitOptions {
   /** Rows in a batch of the snapshot; the server's choice unless given. All batches are fetched in any case. */
   readonly batch_size?: number | undefined;
   /** Only the newest rows instead of a whole snapshot. */
@@ -72,7 +116,7 @@ export interface SubscriptionOptions {
 }
 
 /** How `live` keeps rows. */
-export interface LiveRowsOptions<T> {
+export interface LiveRowsOptions<T> extends WaitOptions {
   /** Makes the application's row of a row; called once for every version of a row. */
   readonly mapRow?: ((row: RowData) => T) | undefined;
   /** Rows kept, the last to arrive; all unless given. A place that a delete leaves is not filled with an older row. */
@@ -86,20 +130,36 @@ export interface LiveRowsOptions<T> {
   readonly subscriptionOptions?: SubscriptionOptions | undefined;
   /** Trouble after the start. Without it, trouble goes to the client's `onError`. */
   readonly onError?: ((event: SubscriptionErrorEvent) => void) | undefined;
+  /** Told whenever it changes how current the rows are; `loading` at first. That they have caught up is told after they were shown. */
+  readonly onState?: ((state: LiveState) => void) | undefined;
 }
 
-/** Where a query runs. */
-export interface QueryOptions {
+/** Where a query runs, and for how long it is waited for. */
+export interface QueryOptions extends WaitOptions {
   readonly namespace?: string | undefined;
-  /** Gives up the request; the query then rejects with the signal's reason. */
-  readonly signal?: AbortSignal | undefined;
 }
 
-/** Ends a subscription; ending twice is ending once. Works with `await using`. */
+/** {@link QueryOptions} of a query with files. */
+export interface UploadOptions extends QueryOptions {
+  readonly onProgress?: ((progress: UploadProgress) => void) | undefined;
+}
+
+/** How far an upload has come, in bytes. */
+export interface UploadProgress {
+  readonly loaded: number;
+  readonly total: number;
+}
+
+/** Ends a subscription, like aborting the signal it was started with; ending twice is ending once. Works with `await using`. */
 export interface Unsubscribe extends AsyncDisposable {
   (): Promise<void>;
   /** The subscription's id, for `getLastSeqId` and `unsubscribe`. */
   readonly id: string;
+  /**
+   * Resolves when everything that was committed on the server before the call has been passed to the callback, whatever the
+   * connection does meanwhile. Rejects when the subscription ends.
+   */
+  caughtUp(options?: WaitOptions): Promise<void>;
 }
 
 /** Subscription options in the wire's spelling. */

@@ -1,6 +1,14 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { gzipSync } from 'node:zlib';
+import { rolldown } from 'rolldown';
 import { describe, expect, it } from 'vitest';
 import * as browser from './browser.ts';
 import * as node from './index.ts';
+import { publicTypes } from './public-types.fixture.ts';
+
+/** What the browser's door may weigh, minified and gzipped: 15 kB. */
+const BROWSER_BYTES_MAX = 15 * 1024;
 
 const shape = (door: object): readonly string[] =>
   Object.entries(door)
@@ -23,5 +31,32 @@ describe('the public surface', () => {
 
   it('is the same through both doors', () => {
     expect(shape(browser)).toEqual(shape(node));
+  });
+
+  it('changes its types only knowingly', () => {
+    expect(publicTypes()).toMatchSnapshot();
+  });
+
+  it('is described in full', () => {
+    const page = readFileSync(join(import.meta.dirname, '../../../docs/client.md'), 'utf8');
+    const words = new Set(page.match(/[A-Za-z_]\w*/g));
+    const members = Object.getOwnPropertyNames(node.KalamDBClient.prototype).filter((member) => member !== 'constructor');
+    const names = [...Object.keys(publicTypes()), ...members];
+    expect(names.length).toBeGreaterThan(80);
+    expect(names.filter((name) => !words.has(name))).toEqual([]);
+  });
+});
+
+describe('the door for browsers', () => {
+  it(`weighs less than ${BROWSER_BYTES_MAX} bytes, minified and gzipped, and needs nothing from elsewhere`, async () => {
+    const bundle = await rolldown({
+      input: join(import.meta.dirname, 'browser.ts'),
+      platform: 'browser',
+      resolve: { conditionNames: ['source', 'browser', 'import', 'default'] },
+    });
+    const { output } = await bundle.generate({ format: 'es', minify: true });
+    expect(output).toHaveLength(1);
+    expect(output[0].imports).toEqual([]);
+    expect(gzipSync(output[0].code, { level: 9 }).length).toBeLessThan(BROWSER_BYTES_MAX);
   });
 });

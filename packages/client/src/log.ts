@@ -1,4 +1,5 @@
 import type { Clock } from '@kalamdb/protocol';
+import type { ClientSettings } from './client-options.ts';
 
 /** How much of what the client does is worth telling; each level includes those after it. */
 export const LogLevel: {
@@ -32,10 +33,10 @@ export class Log {
   level: LogLevel;
   listener: LogListener | undefined;
 
-  constructor(clock: Clock, level: LogLevel | undefined, listener: LogListener | undefined) {
+  constructor({ clock, logLevel = LogLevel.Warn, logListener }: Pick<ClientSettings, 'clock' | 'logLevel' | 'logListener'>) {
     this.#clock = clock;
-    this.level = level ?? LogLevel.Warn;
-    this.listener = listener;
+    this.level = logLevel;
+    this.listener = logListener;
   }
 
   /** Tells the listener, if there is one and it wants this level. What the listener throws has nowhere to go and ends here. */

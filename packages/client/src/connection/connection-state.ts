@@ -61,62 +61,9 @@ export interface ReconnectPolicy {
 /** How often in a row the server may refuse a token before that is final. */
 const refusalsMax = 1;
 
-type Rule = 'stay' | 'authorize' | 'open' | 'authenticate' | 'rest' | 'forget' | 'retry' | 'renew' | 'stop' | 'end';
-
-/** Every event in every state; a missing cell does not compile. */
-const RULES: Record<ConnectionEvent['name'], Record<ConnectionState['name'], Rule>> = {
-  connect: {
-    idle: 'authorize',
-    authorizing: 'stay',
-    opening: 'stay',
-    authenticating: 'stay',
-    ready: 'stay',
-    waiting: 'authorize',
-    closed: 'stay',
-  },
-  credentials: {
-    idle: 'stay',
-    authorizing: 'open',
-    opening: 'stay',
-    authenticating: 'stay',
-    ready: 'stay',
-    waiting: 'stay',
-    closed: 'stay',
-  },
-  opened: {
-    idle: 'stay',
-    authorizing: 'stay',
-    opening: 'authenticate',
-    authenticating: 'stay',
-    ready: 'stay',
-    waiting: 'stay',
-    closed: 'stay',
-  },
-  accepted: { idle: 'stay', authorizing: 'stay', opening: 'stay', authenticating: 'rest', ready: 'stay', waiting: 'stay', closed: 'stay' },
-  refused: { idle: 'stay', authorizing: 'stay', opening: 'stay', authenticating: 'renew', ready: 'retry', waiting: 'stay', closed: 'stay' },
-  failed: {
-    idle: 'stay',
-    authorizing: 'retry',
-    opening: 'retry',
-    authenticating: 'retry',
-    ready: 'retry',
-    waiting: 'stay',
-    closed: 'stay',
-  },
-  due: { idle: 'stay', authorizing: 'stay', opening: 'stay', authenticating: 'stay', ready: 'stay', waiting: 'authorize', closed: 'stay' },
-  steady: { idle: 'stay', authorizing: 'stay', opening: 'stay', authenticating: 'stay', ready: 'forget', waiting: 'stay', closed: 'stay' },
-  wake: { idle: 'stay', authorizing: 'stay', opening: 'stay', authenticating: 'stay', ready: 'stay', waiting: 'authorize', closed: 'stay' },
-  disconnect: {
-    idle: 'stay',
-    authorizing: 'stop',
-    opening: 'stop',
-    authenticating: 'stop',
-    ready: 'stop',
-    waiting: 'stop',
-    closed: 'stay',
-  },
-  shutdown: { idle: 'end', authorizing: 'end', opening: 'end', authenticating: 'end', ready: 'end', waiting: 'end', closed: 'stay' },
-};
+/** What an event makes of a state. */
+type Rule = (state: ConnectionState, event: ConnectionEvent, policy: ReconnectPolicy) => ConnectionState;
+type Rules = Readonly<Partial<Record<ConnectionState['name'], Rule | undefined>>>;
 
 /** The attempts that failed since messages last flowed; 0 while they do. */
 export function attemptsOf(state: ConnectionState): number {
@@ -128,44 +75,45 @@ export function holdsSocket(state: ConnectionState): boolean {
   return state.name === 'opening' || state.name === 'authenticating' || state.name === 'ready';
 }
 
-/** The state after an event. The very same object when the event means nothing here. */
-export function nextState(state: ConnectionState, event: ConnectionEvent, policy: ReconnectPolicy): ConnectionState {
-  const rule = RULES[event.name][state.name];
-  const attempt = attemptsOf(state);
-  const refusals = 'refusals' in state ? state.refusals : 0;
-  switch (rule) {
-    case 'stay':
-      return state;
-    case 'authorize':
-      return { name: 'authorizing', attempt, refusals: 0 };
-    case 'open':
-      return { name: 'opening', attempt, refusals };
-    case 'authenticate':
-      return { name: 'authenticating', attempt, refusals };
-    case 'rest':
-      return { name: 'ready', failures: attempt };
-    case 'forget':
-      return 'failures' in state && state.failures > 0 ? { name: 'ready', failures: 0 } : state;
-    case 'renew':
-      return refusals < refusalsMax ? { name: 'authorizing', attempt, refusals: refusals + 1 } : { name: 'idle', reason: reasonOf(event) };
-    case 'retry':
-      return afterFailure(event, (state.name === 'ready' ? state.failures : attempt) + 1, policy);
-    case 'stop':
-      return { name: 'idle', reason: undefined };
-    case 'end':
-      return { name: 'closed' };
-    default:
-      return rule satisfies never;
-  }
-}
+const reasonOf = (event: ConnectionEvent): string => ('reason' in event ? event.reason : event.name);
+const refusalsOf = (state: ConnectionState): number => ('refusals' in state ? state.refusals : 0);
+const goTo =
+  (name: 'authorizing' | 'opening' | 'authenticating', more = 0): Rule =>
+  (state) => ({ name, attempt: attemptsOf(state), refusals: name === 'authorizing' ? more : refusalsOf(state) });
 
-function afterFailure(event: ConnectionEvent, attempt: number, policy: ReconnectPolicy): ConnectionState {
+const retry: Rule = (state, event, { autoReconnect, attemptsMax }) => {
+  const attempt = ('failures' in state ? state.failures : attemptsOf(state)) + 1;
   const reason = reasonOf(event);
-  const allowed = policy.autoReconnect && (policy.attemptsMax === undefined || attempt <= policy.attemptsMax);
+  const allowed = autoReconnect && (attemptsMax === undefined || attempt <= attemptsMax);
   const recoverable = event.name !== 'failed' || event.recoverable;
   return allowed && recoverable ? { name: 'waiting', attempt, reason } : { name: 'idle', reason };
-}
+};
+const renew: Rule = (state, event, policy) => {
+  const refusals = refusalsOf(state);
+  return refusals < refusalsMax ? goTo('authorizing', refusals + 1)(state, event, policy) : { name: 'idle', reason: reasonOf(event) };
+};
+const stop: Rule = () => ({ name: 'idle', reason: undefined });
+const end: Rule = () => ({ name: 'closed' });
 
-function reasonOf(event: ConnectionEvent): string {
-  return 'reason' in event ? event.reason : event.name;
+/** One rule for every state that has something under way. */
+const everywhere = (rule: Rule): Rules => ({ authorizing: rule, opening: rule, authenticating: rule, ready: rule, waiting: rule });
+
+/** What each event does in each state; where there is nothing it means nothing. */
+const RULES: Readonly<Record<ConnectionEvent['name'], Rules>> = {
+  connect: { idle: goTo('authorizing'), waiting: goTo('authorizing') },
+  credentials: { authorizing: goTo('opening') },
+  opened: { opening: goTo('authenticating') },
+  accepted: { authenticating: (state) => ({ name: 'ready', failures: attemptsOf(state) }) },
+  refused: { authenticating: renew, ready: retry },
+  failed: { ...everywhere(retry), waiting: undefined },
+  due: { waiting: goTo('authorizing') },
+  steady: { ready: (state) => ('failures' in state && state.failures > 0 ? { name: 'ready', failures: 0 } : state) },
+  wake: { waiting: goTo('authorizing') },
+  disconnect: everywhere(stop),
+  shutdown: { ...everywhere(end), idle: end },
+};
+
+/** The state after an event. The very same object when the event means nothing here. */
+export function nextState(state: ConnectionState, event: ConnectionEvent, policy: ReconnectPolicy): ConnectionState {
+  return RULES[event.name][state.name]?.(state, event, policy) ?? state;
 }

@@ -19,9 +19,10 @@ interface FrameReceiver {
  */
 export class FrameReader {
   readonly #receiver: FrameReceiver;
-  readonly #queue: (string | Uint8Array)[] = [];
+  /** Bytes that wait; each frame counts as one more than it has. */
   #queuedBytes = 0;
-  #state: 'free' | 'inflating' | 'over' = 'free';
+  #last: Promise<void> = Promise.resolve();
+  #over = false;
 
   constructor(receiver: FrameReceiver) {
     this.#receiver = receiver;
@@ -29,46 +30,37 @@ export class FrameReader {
 
   /** Takes a frame as it came. */
   push(frame: string | Uint8Array): void {
-    if (this.#state === 'over') return;
-    if (this.#state === 'free' && typeof frame === 'string') {
+    if (this.#over) return;
+    if (this.#queuedBytes === 0 && typeof frame === 'string') {
       this.#receiver.deliver(frame);
       return;
     }
-    this.#queue.push(frame);
-    this.#queuedBytes += frame.length;
+    const bytes = frame.length + 1;
+    this.#queuedBytes += bytes;
     if (this.#queuedBytes > queuedBytesMax)
       this.#fail(clientError('FRAME_TOO_LARGE', { bytesMax: queuedBytesMax, what: 'frames waiting' }));
-    else if (this.#state === 'free') void this.#drain();
+    this.#last = this.#last
+      .then(async () => {
+        if (this.#over) return;
+        const text = typeof frame === 'string' ? frame : await inflate(frame);
+        this.#queuedBytes -= bytes;
+        if (!this.#isOver()) this.#receiver.deliver(text);
+      })
+      .catch((error: unknown) => this.#fail(error));
   }
 
   /** Delivers nothing any more. */
   close(): void {
-    this.#state = 'over';
-    this.#queue.length = 0;
+    this.#over = true;
   }
 
-  async #drain(): Promise<void> {
-    this.#state = 'inflating';
-    try {
-      for (let frame = this.#queue.shift(); frame !== undefined; frame = this.#queue.shift()) {
-        const text = typeof frame === 'string' ? frame : await inflate(frame);
-        if (this.#isOver()) return;
-        this.#queuedBytes -= frame.length;
-        this.#receiver.deliver(text);
-        if (this.#isOver()) return;
-      }
-      this.#state = 'free';
-    } catch (error) {
-      if (!this.#isOver()) this.#fail(error);
-    }
-  }
-
-  /** Asked anew after every await and every call out: both can end the reader. */
+  /** Asked anew after every await, during which it can be closed. */
   #isOver(): boolean {
-    return this.#state === 'over';
+    return this.#over;
   }
 
   #fail(error: unknown): void {
+    if (this.#over) return;
     this.close();
     this.#receiver.fail(reasonOf(error));
   }
@@ -77,23 +69,16 @@ export class FrameReader {
 const isGzip = (bytes: Uint8Array): boolean => bytes[0] === 0x1f && bytes[1] === 0x8b;
 
 async function inflate(bytes: Uint8Array): Promise<string> {
-  const decoder = new TextDecoder();
-  if (!isGzip(bytes)) return decoder.decode(bytes);
-  const gzip = new DecompressionStream('gzip');
-  const writer = gzip.writable.getWriter();
-  // a damaged stream fails both ends; the reading end reports it
-  void Promise.allSettled([writer.write(bytes), writer.close()]);
-  const reader = gzip.readable.getReader();
-  let text = '';
+  if (!isGzip(bytes)) return new TextDecoder().decode(bytes);
   let length = 0;
-  for (let chunk = await reader.read(); !chunk.done; chunk = await reader.read()) {
-    const part = chunk.value as Uint8Array;
-    length += part.length;
-    if (length > inflatedBytesMax) {
-      void Promise.allSettled([reader.cancel()]);
-      throw clientError('FRAME_TOO_LARGE', { bytesMax: inflatedBytesMax, what: 'one inflated frame' });
-    }
-    text += decoder.decode(part, { stream: true });
-  }
-  return text + decoder.decode();
+  const bounded = new TransformStream<Uint8Array, Uint8Array>({
+    transform(part, stream) {
+      length += part.length;
+      if (length > inflatedBytesMax) throw clientError('FRAME_TOO_LARGE', { bytesMax: inflatedBytesMax, what: 'one inflated frame' });
+      stream.enqueue(part);
+    },
+  });
+  return await new Response(
+    new Blob([bytes as Uint8Array<ArrayBuffer>]).stream().pipeThrough(new DecompressionStream('gzip')).pipeThrough(bounded),
+  ).text();
 }

@@ -54,15 +54,17 @@ function open(seed = 1) {
   const random = new SeededRandom(seed);
   const wire = new Wire();
   const log: string[] = [];
-  const credentials = new Credentials({
-    provider: async () => ({ type: 'jwt', token: 't' }),
-    attemptsMax: 3,
-    backoffMillis: 1,
-    backoffMillisMax: 1,
-    timers: time,
-    random,
-    login: () => Promise.reject(new Error('not used')),
-  });
+  const credentials = new Credentials(
+    {
+      authProvider: async () => ({ type: 'jwt', token: 't' }),
+      authProviderMaxAttempts: 3,
+      authProviderInitialBackoffMs: 1,
+      authProviderMaxBackoffMs: 1,
+      timers: time,
+      random,
+    },
+    () => Promise.reject(new Error('not used')),
+  );
   const connection = new SocketConnection(
     {
       url: 'ws://server/v1/ws',
@@ -71,14 +73,12 @@ function open(seed = 1) {
           super(wire);
         }
       },
+      clock: time,
       timers: time,
       random,
-      connectTimeoutMillis: 10_000,
-      pingIntervalMillis: 5_000,
-      autoReconnect: true,
-      attemptsMax: undefined,
-      reconnectDelayMillis: 1_000,
-      reconnectDelayMillisMax: 30_000,
+      connectTimeoutMs: 10_000,
+      pingIntervalMs: 5_000,
+      reconnect: { autoReconnect: true, attemptsMax: undefined, delayMillis: 1_000, delayMillisMax: 30_000 },
     },
     credentials,
     {
@@ -139,7 +139,7 @@ describe('socket connection', () => {
       type: 'authenticate',
       method: 'jwt',
       token: 't',
-      protocol: { serialization: 'json', compression: 'gzip' },
+      protocol: { serialization: 'json', compression: 'gzip', extensions: ['progress'] },
     });
     wire.latest?.frame(ACCEPT);
     await both;
@@ -163,6 +163,43 @@ describe('socket connection', () => {
     time.advance(1_000);
     await settled();
     expect(wire.latest).not.toBe(first);
+  });
+
+  it('asks at once after a sleep, and when it is woken, and does not wait long for the answer', async () => {
+    for (const away of ['sleep', 'wake'] as const) {
+      const { time, wire, connection, log } = open();
+      const connected = connection.connect();
+      await settled();
+      wire.latest?.say('open');
+      wire.latest?.frame(ACCEPT);
+      await connected;
+      if (away === 'wake') connection.wake();
+      else {
+        time.jump(600_000);
+        time.advance(5_000);
+      }
+      expect(JSON.parse(wire.latest?.sent.at(-1) ?? '')).toMatchObject({ type: 'next_batch' });
+      time.advance(3_000);
+      expect(log).toEqual(['ready', 'failed: the server has gone silent', 'lost']);
+    }
+  });
+
+  it.each([
+    'Too many authentication attempts. Please retry shortly.',
+    'Authentication timeout - no auth message received within 3 seconds',
+  ])('comes back after a refusal that is not about the token: %s', async (message) => {
+    const { time, wire, connection, log } = open();
+    for (let attempt = 0; attempt < 4; attempt++) {
+      connection.connect().catch(() => undefined);
+      await settled();
+      wire.latest?.say('open');
+      wire.latest?.frame({ type: 'auth_error', message });
+      time.advance(30_000);
+    }
+    await settled();
+    wire.latest?.say('open');
+    wire.latest?.frame(ACCEPT);
+    expect(log.at(-1)).toBe('ready');
   });
 
   it('keeps a server that answers its probes', async () => {

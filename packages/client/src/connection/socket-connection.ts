@@ -1,18 +1,16 @@
-import type { Random, Timer, Timers } from '@kalamdb/protocol';
+import type { Timer } from '@kalamdb/protocol';
 import { clientError, KalamClientError, KalamServerError, reasonOf } from '../client-error.ts';
+import type { ClientSettings } from '../client-options.ts';
 import type { Credentials } from '../http/credentials.ts';
-import { authenticateText, PING_TEXT, PROBE_ID, PROBE_TEXT } from '../messages/client-frame.ts';
+import { authenticateText, PROBE_ID } from '../messages/client-frame.ts';
 import { readServerFrame, type ServerFrame } from '../messages/server-frame.ts';
 import { attemptsOf, type ConnectionEvent, type ConnectionState, holdsSocket, nextState } from './connection-state.ts';
 import { FrameReader } from './frame-reader.ts';
-import { openSocket, type WebSocketConstructor, type WebSocketLike } from './web-socket.ts';
+import { Heartbeat } from './heartbeat.ts';
+import { openSocket, type WebSocketLike } from './web-socket.ts';
 
 /** How long the application's credentials may take, retries included. */
 const authorizeTimeoutMillis = 60_000;
-/** How long the TCP connection with its upgrade may take. */
-const openTimeoutMillis = 10_000;
-/** How long the server may think about the token. */
-const authenticateTimeoutMillis = 10_000;
 /** Without pings: how long messages must flow before earlier failures are forgotten. With them, until the first one is due. */
 const steadyMillis = 5_000;
 
@@ -33,27 +31,26 @@ export interface ConnectionListener {
   gaveUp(error: KalamClientError | KalamServerError): void;
   /** A step failed. */
   failed(message: string, recoverable: boolean): void;
-  /** A message other than those of authentication. */
-  frame(frame: ServerFrame): void;
+  /** A message other than those of authentication, of so many bytes. */
+  frame(frame: ServerFrame, bytes: number): void;
   received(text: string): void;
   sent(text: string): void;
 }
 
-/** What a connection needs; the members that are not `readonly` may change while it lives. */
-interface ConnectionSettings {
-  /** `ws://host:port/v1/ws`, query included. */
-  readonly url: string;
-  readonly webSocket: WebSocketConstructor | undefined;
-  readonly timers: Timers;
-  readonly random: Random;
-  /** Bound of {@link SocketConnection.connect}. */
-  readonly connectTimeoutMillis: number;
-  /** Pause between signs of life; a server silent for three of them is given up. 0 for none. */
-  readonly pingIntervalMillis: number;
+/** When and how soon a lost connection is opened again; shared by all connections of a client, and changed while they live. */
+export interface ReconnectSettings {
   autoReconnect: boolean;
   attemptsMax: number | undefined;
-  reconnectDelayMillis: number;
-  reconnectDelayMillisMax: number;
+  delayMillis: number;
+  delayMillisMax: number;
+}
+
+/** What a connection needs; a server silent for three ping intervals is given up. */
+interface ConnectionSettings
+  extends Pick<ClientSettings, 'webSocket' | 'clock' | 'timers' | 'random' | 'connectTimeoutMs' | 'pingIntervalMs'> {
+  /** `ws://host:port/v1/ws`, query included. */
+  readonly url: string;
+  readonly reconnect: ReconnectSettings;
 }
 
 interface Arrival {
@@ -65,11 +62,11 @@ interface Arrival {
 
 /**
  * Owns at most one WebSocket and drives it through {@link ConnectionState}: fetches credentials, opens, authenticates, pings,
- * and comes back after a failure with jittered, doubling pauses. Holds at most one timer besides that of {@link connect}.
+ * and comes back after a failure with jittered, doubling pauses. Holds at most one timer besides those of {@link connect} and of its heartbeat.
  * Messages are neither kept nor repeated: whoever needs them again asks on {@link ConnectionListener.ready}.
  */
 export class SocketConnection {
-  readonly settings: ConnectionSettings;
+  readonly #settings: ConnectionSettings;
   readonly #credentials: Credentials;
   readonly #listener: ConnectionListener;
   readonly #events: ConnectionEvent[] = [];
@@ -83,12 +80,11 @@ export class SocketConnection {
   /** What failed for good, so that `connect` can reject with it rather than with a description of it. */
   #refusal: KalamClientError | KalamServerError | undefined;
   #lastFailure = 'no attempt yet';
-  #heard = false;
-  #probing = false;
+  #heartbeat: Heartbeat | undefined;
   #dispatching = false;
 
   constructor(settings: ConnectionSettings, credentials: Credentials, listener: ConnectionListener) {
-    this.settings = settings;
+    this.#settings = settings;
     this.#credentials = credentials;
     this.#listener = listener;
   }
@@ -123,6 +119,12 @@ export class SocketConnection {
     this.dispatch({ name: 'failed', reason, recoverable: true });
   }
 
+  /** The machine is back, from sleep or without its network: a pause ends at once, and a socket that stands must show that it lives. */
+  wake(): void {
+    this.dispatch({ name: 'wake' });
+    this.#heartbeat?.check();
+  }
+
   /** Tells the connection what happened. An event that arises while one is handled is handled after it. */
   dispatch(event: ConnectionEvent): void {
     this.#events.push(event);
@@ -137,7 +139,7 @@ export class SocketConnection {
 
   #handle(event: ConnectionEvent): void {
     const before = this.#state;
-    const after = nextState(before, event, this.settings);
+    const after = nextState(before, event, this.#settings.reconnect);
     if (after === before) return;
     if (event.name === 'steady') {
       this.#state = after;
@@ -173,30 +175,30 @@ export class SocketConnection {
     if (state.name === 'closed') return clientError('CLIENT_CLOSED', {});
     if (state.name !== 'idle') return undefined;
     if (state.reason === undefined) return clientError('DISCONNECTED', {});
-    return this.#refusal ?? clientError('CONNECTION_LOST', { url: this.settings.url, reason: state.reason });
+    return this.#refusal ?? clientError('CONNECTION_LOST', { url: this.#settings.url, reason: state.reason });
   }
 
   #enter(state: ConnectionState): void {
     switch (state.name) {
       case 'authorizing':
-        this.#within(authorizeTimeoutMillis, 'no credentials in time');
+        this.#within(authorizeTimeoutMillis, state);
         void this.#authorize(state);
         return;
       case 'opening':
-        this.#within(openTimeoutMillis, 'the socket did not open in time');
+        this.#within(this.#settings.connectTimeoutMs, state);
         this.#open();
         return;
       case 'authenticating':
-        this.#within(authenticateTimeoutMillis, 'no answer to the credentials in time');
+        this.#within(this.#settings.connectTimeoutMs, state);
         if (this.#socket !== undefined && this.#token !== undefined) this.#transmit(this.#socket, authenticateText(this.#token));
         return;
       case 'ready':
-        this.#startPings();
+        this.#startHeartbeat();
         this.#arrive(undefined);
         this.#listener.ready();
         return;
       case 'waiting':
-        this.#timer = this.settings.timers.after(this.#pauseMillis(), () => this.dispatch({ name: 'due' }), { keepAlive: true });
+        this.#timer = this.#settings.timers.after(this.#pauseMillis(), () => this.dispatch({ name: 'due' }), { keepAlive: true });
         return;
       case 'idle':
       case 'closed':
@@ -206,15 +208,15 @@ export class SocketConnection {
     }
   }
 
-  #within(millis: number, reason: string): void {
-    const expire = (): void => this.dispatch({ name: 'failed', reason, recoverable: true });
-    this.#timer = this.settings.timers.after(millis, expire, { keepAlive: true });
+  #within(millis: number, { name }: ConnectionState): void {
+    const expire = (): void => this.restart(`${name} took more than ${millis} ms`);
+    this.#timer = this.#settings.timers.after(millis, expire, { keepAlive: true });
   }
 
   #pauseMillis(): number {
-    const { reconnectDelayMillis, reconnectDelayMillisMax, random } = this.settings;
-    const doubled = reconnectDelayMillis * 2 ** Math.min(attemptsOf(this.#state) - 1, 30);
-    return Math.min(doubled, reconnectDelayMillisMax) * (0.5 + random.uniform() / 2);
+    const { random, reconnect } = this.#settings;
+    const doubled = reconnect.delayMillis * 2 ** Math.min(attemptsOf(this.#state) - 1, 30);
+    return Math.min(doubled, reconnect.delayMillisMax) * (0.5 + random.uniform() / 2);
   }
 
   async #authorize(state: ConnectionState): Promise<void> {
@@ -235,7 +237,7 @@ export class SocketConnection {
   }
 
   #open(): void {
-    const { webSocket, url } = this.settings;
+    const { webSocket, url } = this.#settings;
     if (webSocket === undefined) {
       this.#refusal = clientError('NO_WEB_SOCKET', {});
       this.dispatch({ name: 'failed', reason: this.#refusal.message, recoverable: false });
@@ -272,6 +274,8 @@ export class SocketConnection {
     this.#socket = undefined;
     this.#reader?.close();
     this.#reader = undefined;
+    this.#heartbeat?.stop();
+    this.#heartbeat = undefined;
     if (socket === undefined) return;
     try {
       socket.close(1000, 'client');
@@ -283,8 +287,7 @@ export class SocketConnection {
   }
 
   #receive(text: string): void {
-    this.#heard = true;
-    this.#probing = false;
+    this.#heartbeat?.heard();
     this.#listener.received(text);
     let frame: ServerFrame | undefined;
     try {
@@ -296,10 +299,16 @@ export class SocketConnection {
     if (frame === undefined) return;
     if (frame.type === 'auth_success') this.dispatch({ name: 'accepted' });
     else if (frame.type === 'auth_error') this.#refuse(frame.message);
-    else if (this.#state.name === 'ready' && !(frame.type === 'error' && frame.id === PROBE_ID)) this.#listener.frame(frame);
+    else if (this.#state.name === 'ready' && !(frame.type === 'error' && frame.subscription_id === PROBE_ID))
+      this.#listener.frame(frame, text.length);
   }
 
   #refuse(reason: string): void {
+    // not the token's fault: the server is busy, or has not seen it in time
+    if (/^Too many|timeout/i.test(reason)) {
+      this.restart(reason);
+      return;
+    }
     this.#refusal = clientError('CREDENTIALS_REFUSED', { reason });
     this.dispatch({ name: 'refused', reason });
   }
@@ -315,36 +324,30 @@ export class SocketConnection {
     return true;
   }
 
-  /**
-   * One tick: a ping while the server speaks by itself. After a silent tick a probe, which it must answer; after another
-   * silent one the connection is dead, whatever the operating system believes (half-open, or the machine slept).
-   */
-  #startPings(): void {
-    const { pingIntervalMillis, timers } = this.settings;
-    if (pingIntervalMillis <= 0) {
-      this.#timer = timers.after(steadyMillis, () => this.dispatch({ name: 'steady' }));
-      return;
-    }
-    this.#heard = true;
-    this.#probing = false;
-    this.#timer = timers.every(pingIntervalMillis, () => {
-      this.dispatch({ name: 'steady' });
-      if (this.#heard) this.send(PING_TEXT);
-      else if (this.#probing) this.restart('the server has gone silent');
-      else this.#probing = this.send(PROBE_TEXT);
-      this.#heard = false;
+  #startHeartbeat(): void {
+    const { clock, pingIntervalMs, timers } = this.#settings;
+    const steady = (): void => this.dispatch({ name: 'steady' });
+    if (pingIntervalMs <= 0) this.#timer = timers.after(steadyMillis, steady);
+    this.#heartbeat = new Heartbeat({
+      clock,
+      timers,
+      intervalMillis: pingIntervalMs,
+      send: (text) => this.send(text),
+      tick: steady,
+      dead: (reason) => this.restart(reason),
     });
   }
 
   #expectArrival(): Arrival {
-    const { url, connectTimeoutMillis: millis, timers } = this.settings;
-    let settle: Pick<Arrival, 'resolve' | 'reject'> | undefined;
-    const promise = new Promise<void>((resolve, reject) => {
-      settle = { resolve, reject };
-    });
-    const { resolve, reject } = settle ?? { resolve: () => undefined, reject: () => undefined };
+    const { url, connectTimeoutMs: millis, timers } = this.#settings;
     const expire = (): void => this.#arrive(clientError('CONNECT_TIMEOUT', { url, millis, reason: this.#lastFailure }));
-    return { promise, resolve, reject, timer: timers.after(millis, expire, { keepAlive: true }) };
+    const timer = timers.after(millis, expire, { keepAlive: true });
+    let resolve: Arrival['resolve'] = () => undefined;
+    let reject: Arrival['reject'] = resolve;
+    const promise = new Promise<void>((...settle) => {
+      [resolve, reject] = settle;
+    });
+    return { promise, timer, resolve, reject };
   }
 
   #arrive(error: Error | undefined): void {

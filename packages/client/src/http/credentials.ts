@@ -1,19 +1,15 @@
-import type { Random, Timers } from '@kalamdb/protocol';
 import { clientError, KalamClientError, KalamServerError, reasonOf } from '../client-error.ts';
-import type { AuthCredentials, AuthProvider, BasicAuthCredentials } from './auth.ts';
+import type { ClientSettings } from '../client-options.ts';
+import type { AuthCredentials, BasicAuthCredentials } from './auth.ts';
 import type { LoginResponse } from './http-api.ts';
 
 /** How patiently the application is asked. */
-interface CredentialsSettings {
-  readonly provider: AuthProvider;
-  readonly attemptsMax: number;
-  readonly backoffMillis: number;
-  readonly backoffMillisMax: number;
-  readonly timers: Timers;
-  readonly random: Random;
-  /** Exchanges user and password for tokens. */
-  readonly login: (credentials: BasicAuthCredentials) => Promise<LoginResponse>;
-}
+type CredentialsSettings = Pick<
+  ClientSettings,
+  'authProvider' | 'authProviderMaxAttempts' | 'authProviderInitialBackoffMs' | 'authProviderMaxBackoffMs' | 'timers' | 'random'
+>;
+/** Exchanges user and password for tokens. */
+type Login = (credentials: BasicAuthCredentials, signal?: AbortSignal) => Promise<LoginResponse>;
 
 /**
  * The token of a client. It is obtained at first use, kept, and obtained again after {@link invalidate}; requests that need it
@@ -21,12 +17,14 @@ interface CredentialsSettings {
  */
 export class Credentials {
   readonly #settings: CredentialsSettings;
+  readonly #login: Login;
   #token: string | undefined;
   #pending: Promise<string | undefined> | undefined;
   #type: AuthCredentials['type'] | undefined;
 
-  constructor(settings: CredentialsSettings) {
+  constructor(settings: CredentialsSettings, login: Login) {
     this.#settings = settings;
+    this.#login = login;
   }
 
   /** What the provider gave last; `undefined` before it was asked. */
@@ -53,11 +51,27 @@ export class Credentials {
     this.#token = token;
   }
 
+  /** Does something with the token. If the server calls that expired it is done once more with a new one; so it is with one refused, if the provider gives another. */
+  async spend<T>(act: (token: string | undefined) => Promise<T>): Promise<T> {
+    const token = await this.token();
+    try {
+      return await act(token);
+    } catch (error) {
+      if (token === undefined || !(error instanceof KalamServerError)) throw error;
+      const expired = error.code === 'TOKEN_EXPIRED';
+      if (!expired && error.code !== 'INVALID_CREDENTIALS') throw error;
+      this.invalidate(token);
+      const renewed = await this.token();
+      if (!expired && renewed === token) throw error;
+      return await act(renewed);
+    }
+  }
+
   /** Logs in now, whatever token there is. Throws `LOGIN_NEEDS_PASSWORD` unless the provider gives user and password. */
-  async login(): Promise<LoginResponse> {
+  async login(signal?: AbortSignal): Promise<LoginResponse> {
     const credentials = await this.#ask();
     if (credentials.type !== 'basic') throw clientError('LOGIN_NEEDS_PASSWORD', {});
-    const response = await this.#settings.login(credentials);
+    const response = await this.#login(credentials, signal);
     this.#token = response.access_token;
     return response;
   }
@@ -70,20 +84,20 @@ export class Credentials {
   }
 
   async #exchange(credentials: BasicAuthCredentials): Promise<string> {
-    return (await this.#settings.login(credentials)).access_token;
+    return (await this.#login(credentials)).access_token;
   }
 
   async #ask(): Promise<AuthCredentials> {
-    const { provider, attemptsMax, backoffMillis, backoffMillisMax } = this.#settings;
+    const settings = this.#settings;
     for (let attempt = 1; ; attempt++) {
       try {
-        const credentials = await provider();
+        const credentials = await settings.authProvider();
         this.#type = credentials.type;
         return credentials;
       } catch (error) {
-        const final = attempt >= attemptsMax || isFinal(error);
+        const final = attempt >= settings.authProviderMaxAttempts || isFinal(error);
         if (final) throw clientError('CREDENTIALS_FAILED', { attempts: attempt, reason: reasonOf(error) }, error);
-        await this.#pause(Math.min(backoffMillis * 2 ** (attempt - 1), backoffMillisMax));
+        await this.#pause(Math.min(settings.authProviderInitialBackoffMs * 2 ** (attempt - 1), settings.authProviderMaxBackoffMs));
       }
     }
   }

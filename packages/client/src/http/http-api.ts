@@ -1,5 +1,7 @@
-import { type JsonValue, parseJson, type Timers } from '@kalamdb/protocol';
-import { clientError, KalamServerError, reasonOf } from '../client-error.ts';
+import type { JsonObject, JsonValue } from '@kalamdb/protocol';
+import { clientError, invalidResponse, KalamServerError, reasonOf } from '../client-error.ts';
+import type { ClientSettings } from '../client-options.ts';
+import { isObject, readJson } from '../messages/json-reading.ts';
 import { jsonText } from '../messages/json-text.ts';
 import type { SchemaField } from '../messages/schema-field.ts';
 import { namedRows, type RowData } from '../rows/row-data.ts';
@@ -53,55 +55,53 @@ export interface SqlRequest {
   readonly sql: string;
   readonly params?: readonly unknown[] | undefined;
   readonly namespace?: string | undefined;
+  readonly files?: Readonly<Record<string, Blob>> | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
 /** What the HTTP side needs. */
-interface HttpSettings {
-  /** `http://host:port`, without a slash at the end. */
-  readonly baseUrl: string;
-  readonly fetch: typeof globalThis.fetch;
-  readonly timers: Timers;
-  readonly requestTimeoutMillis: number;
-}
+type HttpSettings = Pick<ClientSettings, 'fetch' | 'timers' | 'requestTimeoutMs'>;
 
-type JsonMembers = Readonly<Record<string, JsonValue>>;
 interface Exchange {
   readonly path: string;
   readonly token?: string | undefined;
-  readonly body?: string | undefined;
+  readonly body?: string | FormData | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
 /** The requests of the client, one method each. Every one ends: with an answer, a typed error, the caller's abort, or the time limit. */
 export class HttpApi {
+  readonly #baseUrl: string;
   readonly #settings: HttpSettings;
 
-  constructor(settings: HttpSettings) {
+  /** `baseUrl`: `http://host:port`, without a slash at the end. */
+  constructor(baseUrl: string, settings: HttpSettings) {
+    this.#baseUrl = baseUrl;
     this.#settings = settings;
   }
 
   /** Runs statements. Throws {@link KalamServerError} for everything that the server refuses. */
   async sql(request: SqlRequest, token: string | undefined): Promise<QueryResponse> {
     const params = request.params === undefined || request.params.length === 0 ? undefined : request.params;
-    const body = jsonText({ sql: request.sql, params, namespace_id: request.namespace });
-    return readResponse(await this.#post({ path: '/v1/api/sql', token, body, signal: request.signal }));
+    const { sql, namespace, files, signal } = request;
+    const body = files === undefined ? jsonText({ sql, params, namespace_id: namespace }) : formOf(request, files);
+    return readResponse(await this.#post({ path: '/v1/api/sql', token, body, signal }));
   }
 
   /** Exchanges user and password for tokens. */
-  async login(credentials: BasicAuthCredentials): Promise<LoginResponse> {
+  async login(credentials: BasicAuthCredentials, signal?: AbortSignal): Promise<LoginResponse> {
     const body = jsonText({ user: credentials.username, password: credentials.password });
-    return readLogin(await this.#post({ path: '/v1/api/auth/login', body }));
+    return readLogin(await this.#post({ path: '/v1/api/auth/login', body, signal }));
   }
 
   /** Exchanges a refresh token for new tokens. */
-  async refresh(refreshToken: string): Promise<LoginResponse> {
-    return readLogin(await this.#post({ path: '/v1/api/auth/refresh', token: refreshToken }));
+  async refresh(refreshToken: string, signal?: AbortSignal): Promise<LoginResponse> {
+    return readLogin(await this.#post({ path: '/v1/api/auth/refresh', token: refreshToken, signal }));
   }
 
-  async #post(exchange: Exchange): Promise<JsonMembers> {
-    const { baseUrl, timers, requestTimeoutMillis: millis } = this.#settings;
-    const url = `${baseUrl}${exchange.path}`;
+  async #post(exchange: Exchange): Promise<JsonObject> {
+    const { timers, requestTimeoutMs: millis } = this.#settings;
+    const url = this.#baseUrl + exchange.path;
     const abort = new AbortController();
     const follow = (): void => abort.abort(exchange.signal?.reason);
     const timer = timers.after(millis, () => abort.abort(clientError('REQUEST_TIMEOUT', { url, millis })), { keepAlive: true });
@@ -119,66 +119,74 @@ export class HttpApi {
     }
   }
 
-  async #answer(url: string, exchange: Exchange, signal: AbortSignal): Promise<JsonMembers> {
-    const { fetch } = this.#settings;
+  async #answer(url: string, exchange: Exchange, signal: AbortSignal): Promise<JsonObject> {
+    const { fetch = globalThis.fetch } = this.#settings;
     const headers: Record<string, string> = {};
     if (exchange.token !== undefined) headers['Authorization'] = `Bearer ${exchange.token}`;
-    if (exchange.body !== undefined) headers['Content-Type'] = 'application/json';
-    const response = await fetch(url, { method: 'POST', headers, signal, ...(exchange.body === undefined ? {} : { body: exchange.body }) });
+    if (typeof exchange.body === 'string') headers['Content-Type'] = 'application/json';
+    const response = await fetch.call(globalThis, url, {
+      method: 'POST',
+      headers,
+      signal,
+      ...(exchange.body === undefined ? {} : { body: exchange.body }),
+    });
     return readAnswer(response.status, await response.text());
   }
 }
 
-const isMembers = (value: JsonValue | undefined): value is JsonMembers =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
+/** The parts of a request with files, as the wire names them. */
+function formOf({ sql, params, namespace }: SqlRequest, files: Readonly<Record<string, Blob>>): FormData {
+  const form = new FormData();
+  form.set('sql', sql);
+  if (params !== undefined) form.set('params', jsonText(params));
+  if (namespace !== undefined) form.set('namespace_id', namespace);
+  for (const [name, file] of Object.entries(files)) form.set(`file:${name}`, file);
+  return form;
+}
 
-function readAnswer(status: number, text: string): JsonMembers {
+function readAnswer(status: number, text: string): JsonObject {
   let body: JsonValue | undefined;
   try {
-    body = parseJson(text);
+    body = readJson(text);
   } catch (error) {
-    if (status < 400) throw clientError('RESPONSE_INVALID', { reason: reasonOf(error) });
+    if (status < 400) throw invalidResponse(reasonOf(error));
   }
-  if (status >= 400 || (isMembers(body) && body['status'] === 'error')) throw new KalamServerError(readRefusal(status, body, text));
-  if (!isMembers(body)) throw clientError('RESPONSE_INVALID', { reason: 'an answer is not an object' });
+  if (status >= 400 || (isObject(body) && body['status'] === 'error')) throw new KalamServerError(readRefusal(status, body, text));
+  if (!isObject(body)) throw invalidResponse('an answer is not an object');
   return body;
 }
 
 /** Three shapes of refusal exist: the SQL envelope, `{error, message}` of the auth routes, and plain text. */
 function readRefusal(status: number, body: JsonValue | undefined, text: string): ConstructorParameters<typeof KalamServerError>[0] {
-  const error = isMembers(body) ? body['error'] : undefined;
-  if (isMembers(error)) {
-    const { details } = error;
-    const refusal = { code: String(error['code']), message: String(error['message']), status };
-    return typeof details === 'string' ? { ...refusal, details } : refusal;
+  const error = isObject(body) ? body['error'] : undefined;
+  if (isObject(error)) {
+    const details = error['details'];
+    return {
+      code: String(error['code']),
+      message: String(error['message']),
+      status,
+      details: typeof details === 'string' ? details : undefined,
+    };
   }
-  if (isMembers(body) && typeof error === 'string') {
+  if (isObject(body) && typeof error === 'string') {
     return { code: String(body['code'] ?? error), message: String(body['message'] ?? error), status };
   }
   return { code: `HTTP_${status}`, message: text.trim() === '' ? `The server answered with status ${status}` : text.trim(), status };
 }
 
-function readResponse(body: JsonMembers): QueryResponse {
+function readResponse(body: JsonObject): QueryResponse {
   const results = body['results'] ?? [];
-  if (!Array.isArray(results) || !results.every(isMembers)) throw clientError('RESPONSE_INVALID', { reason: "'results' is not a list" });
+  if (!Array.isArray(results) || !results.every(isObject)) throw invalidResponse("'results' is not a list");
   return { status: 'success', results: results.map(readResult), took: typeof body['took'] === 'number' ? body['took'] : 0 };
 }
 
-function readResult(result: JsonMembers): QueryResult {
-  const schema = (Array.isArray(result['schema']) ? result['schema'] : []) as unknown as readonly SchemaField[];
-  const rows = (Array.isArray(result['rows']) ? result['rows'] : []) as readonly (readonly JsonValue[])[];
-  const { message, as_user: asUser } = result;
-  return {
-    schema,
-    rows,
-    named_rows: namedRows(schema, rows),
-    row_count: typeof result['row_count'] === 'number' ? result['row_count'] : rows.length,
-    ...(typeof message === 'string' ? { message } : {}),
-    ...(typeof asUser === 'string' ? { as_user: asUser } : {}),
-  };
+function readResult(result: JsonObject): QueryResult {
+  const schema = (result['schema'] ?? []) as unknown as readonly SchemaField[];
+  const rows = (result['rows'] ?? []) as readonly (readonly JsonValue[])[];
+  return { row_count: rows.length, ...result, schema, rows, named_rows: namedRows(schema, rows) };
 }
 
-function readLogin(body: JsonMembers): LoginResponse {
-  if (typeof body['access_token'] !== 'string') throw clientError('RESPONSE_INVALID', { reason: "'access_token' is missing" });
+function readLogin(body: JsonObject): LoginResponse {
+  if (typeof body['access_token'] !== 'string') throw invalidResponse("'access_token' is missing");
   return body as unknown as LoginResponse;
 }

@@ -4,6 +4,7 @@ import type { SchemaField } from '../messages/schema-field.ts';
 import type { BatchPosition, ChangeFrame } from '../messages/server-frame.ts';
 import type { RowData, WireRow } from '../rows/row-data.ts';
 import { LiveRows, type LiveRowsSettings } from './live-rows.ts';
+import { LiveView, type LiveViewSettings } from './live-view.ts';
 
 const SCHEMA: readonly SchemaField[] = [
   { name: 'id', data_type: 'Int', index: 0, flags: ['pk', 'nn', 'uq'] },
@@ -12,30 +13,37 @@ const SCHEMA: readonly SchemaField[] = [
   { name: '_seq', data_type: 'BigInt', index: 3, flags: ['nn'] },
   { name: '_deleted', data_type: 'Boolean', index: 4, flags: ['nn'] },
 ];
-const position = (hasMore: boolean): BatchPosition => ({ batchNum: 0, hasMore, status: hasMore ? 'loading' : 'ready', lastSeq: undefined });
+const position = (hasMore: boolean): BatchPosition => ({ batch_num: 0, has_more: hasMore, status: hasMore ? 'loading' : 'ready' });
 const plain = (row: RowData): Record<string, unknown> =>
   Object.fromEntries(Object.entries(row).map(([name, cell]) => [name, cell.toJson()]));
 
 type Plain = Record<string, unknown>;
-function open(settings: Partial<LiveRowsSettings<Plain>> = {}) {
+function open(settings: Partial<LiveRowsSettings & LiveViewSettings<Plain>> = {}) {
   const shown: Plain[][] = [];
   const failures: string[] = [];
-  const rows = new LiveRows<Plain>({
-    sql: 'SELECT * FROM app.t',
+  const view = new LiveView<Plain>({
     mapRow: plain,
-    limit: undefined,
-    keyColumns: ['id'],
-    getKey: undefined,
-    show: (set) => shown.push(set),
+    show: (set) => {
+      shown.push(set);
+      return undefined;
+    },
     failed: ({ code }) => failures.push(code),
+    stateChanged: undefined,
+    thrown: (error) => {
+      throw error;
+    },
     ...settings,
   });
-  const ack = (fresh = true): void =>
-    rows.acknowledged({ type: 'subscription_ack', id: 's', schema: SCHEMA, position: position(false) }, fresh);
+  const rows = new LiveRows({ sql: 'SELECT * FROM app.t', limit: undefined, keyColumns: ['id'], getKey: undefined, ...settings });
+  rows.join(view);
+  const ack = (fresh = true): void => {
+    rows.check(SCHEMA);
+    rows.acknowledged({ type: 'subscription_ack', subscription_id: 's', schema: SCHEMA, batch_control: position(false) }, fresh);
+  };
   const batch = (batchRows: readonly WireRow[], hasMore = false): void =>
-    rows.batch({ type: 'initial_data_batch', id: 's', rows: batchRows, position: position(hasMore) });
-  const change = (changeType: ChangeFrame['changeType'], newRows: readonly WireRow[], oldValues: readonly WireRow[] = []): void =>
-    rows.changed({ type: 'change', id: 's', changeType, rows: newRows, oldValues });
+    rows.batch({ type: 'initial_data_batch', subscription_id: 's', rows: batchRows, batch_control: position(hasMore) });
+  const change = (changeType: ChangeFrame['change_type'], newRows: readonly WireRow[], oldValues: readonly WireRow[] = []): void =>
+    rows.changed({ type: 'change', subscription_id: 's', change_type: changeType, rows: newRows, old_values: oldValues });
   return { rows, shown, failures, ack, batch, change };
 }
 
@@ -54,22 +62,28 @@ class Model {
     const before = this.#rows.get(id);
     const row: WireRow = { id, ...cells, _seq: this.next(), _deleted: false };
     this.#rows.set(id, row);
-    if (before === undefined) return { type: 'change', id: 's', changeType: 'insert', rows: [row], oldValues: [] };
+    if (before === undefined) return { type: 'change', subscription_id: 's', change_type: 'insert', rows: [row], old_values: [] };
     const present = Object.entries(row).filter(([name, cell]) => cell !== null && name !== '_deleted');
     const changed = Object.entries(before).filter(([name, cell]) => (name === 'a' || name === 'b') && cell !== row[name]);
     return {
       type: 'change',
-      id: 's',
-      changeType: 'update',
+      subscription_id: 's',
+      change_type: 'update',
       rows: [Object.fromEntries(present)],
-      oldValues: [{ id, _seq: before['_seq'] ?? null, ...Object.fromEntries(changed) }],
+      old_values: [{ id, _seq: before['_seq'] ?? null, ...Object.fromEntries(changed) }],
     };
   }
   remove(id: number): ChangeFrame | undefined {
     const before = this.#rows.get(id);
     if (before === undefined) return undefined;
     this.#rows.delete(id);
-    return { type: 'change', id: 's', changeType: 'delete', rows: [], oldValues: [{ ...before, _seq: this.next(), _deleted: true }] };
+    return {
+      type: 'change',
+      subscription_id: 's',
+      change_type: 'delete',
+      rows: [],
+      old_values: [{ ...before, _seq: this.next(), _deleted: true }],
+    };
   }
 }
 
@@ -94,7 +108,7 @@ describe('live rows', () => {
         for (const next of steps) {
           const frame = next.kind === 'write' ? model.write(next.id, next.cells) : model.remove(next.id);
           if (frame === undefined) continue;
-          change(frame.changeType, frame.rows, frame.oldValues);
+          change(frame.change_type, frame.rows ?? [], frame.old_values ?? []);
           expect(shown.at(-1)).toEqual(model.rows);
         }
       }),
@@ -177,7 +191,7 @@ describe('live rows', () => {
     ack();
     expect(() => batch([1, 2, 3].map((id) => ({ id, a: null, b: null, _seq: String(id), _deleted: false })))).toThrow('mine');
     expect(shown.at(-1)?.map((row) => row['id'])).toEqual([1, 3]);
-    expect(rows.rows).toHaveLength(2);
+    expect([...rows.rows]).toHaveLength(2);
   });
 
   it('a fresh snapshot replaces everything', () => {

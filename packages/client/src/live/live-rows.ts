@@ -1,76 +1,105 @@
 import type { JsonValue } from '@kalamdb/protocol';
 import { clientError } from '../client-error.ts';
 import type { SchemaField } from '../messages/schema-field.ts';
-import type { ChangeFrame, ServerFrame } from '../messages/server-frame.ts';
+import type { AckFrame, BatchFrame, ChangeFrame } from '../messages/server-frame.ts';
 import { type RowData, rowWrapper, type WireRow } from '../rows/row-data.ts';
-import type { SubscriptionSink } from './subscription.ts';
+import type { LiveView, RowSource } from './live-view.ts';
+import type { LiveState, SubscriptionSink } from './subscription.ts';
 
-/** How rows become the application's, and which of them are the same. */
-export interface LiveRowsSettings<T> {
+/** A view of whatever type of rows. */
+type View = Pick<LiveView<unknown>, 'show' | 'close' | 'failed' | 'stateChanged' | 'wantsState'>;
+
+/** Which rows of a live query there are, and which of them are the same. */
+export interface LiveRowsSettings {
   readonly sql: string;
-  readonly mapRow: (row: RowData) => T;
   /** Rows kept, the newest; `undefined` for all. */
   readonly limit: number | undefined;
   readonly keyColumns: readonly string[];
   /** Instead of `keyColumns`; a delete shows it only the key and the columns the server still knows. */
   readonly getKey: ((row: RowData) => string | number | null | undefined) | undefined;
-  /** The whole reconciled set, in order of arrival. A row that did not change is the same object as before. */
-  readonly show: (rows: T[]) => void;
-  readonly failed: (error: { readonly code: string; readonly message: string }) => void;
-}
-
-interface Entry<T> {
-  readonly row: WireRow;
-  /** What `mapRow` made of it, once it was shown. */
-  shown: { readonly value: T } | undefined;
 }
 
 /**
- * Keeps the rows of a subscription: what a SELECT of it would answer. A snapshot or a resume may come in many batches; the set is
- * shown once when the last is in, then after every change.
+ * Keeps the rows of a subscription: what a SELECT of it would answer, in order of arrival. A snapshot or a resume may come in
+ * many batches; the set is shown once when the last is in, then after every change. A row that did not change is the same object
+ * as before. Several views can look at one set.
  */
-export class LiveRows<T> implements SubscriptionSink {
-  readonly #settings: LiveRowsSettings<T>;
-  #entries = new Map<string, Entry<T>>();
+export class LiveRows implements SubscriptionSink {
+  readonly #settings: LiveRowsSettings;
+  readonly #views = new Set<View>();
+  #entries = new Map<string, WireRow>();
   #columns: readonly string[] = [];
   #wrap: (row: WireRow) => RowData = rowWrapper([]);
+  #complete = false;
+  #state: LiveState = 'loading';
   /** Whether the set differs from what was last shown. */
   #dirty = false;
 
-  constructor(settings: LiveRowsSettings<T>) {
+  constructor(settings: LiveRowsSettings) {
     this.#settings = settings;
   }
 
   /** The set as it stands. */
-  get rows(): T[] {
-    return Array.from(this.#entries.values(), (entry) => {
-      entry.shown ??= { value: this.#settings.mapRow(this.#wrap(entry.row)) };
-      return entry.shown.value;
-    });
+  get rows(): Iterable<WireRow> {
+    return this.#entries.values();
   }
 
-  acknowledged(frame: Extract<ServerFrame, { type: 'subscription_ack' }>, fresh: boolean): void {
-    this.#checkKey(frame.schema);
+  get wantsState(): boolean {
+    return [...this.#views].some((view) => view.wantsState);
+  }
+
+  /** Lets another view look, which is shown the set as soon as it is complete. */
+  join(view: View): void {
+    this.#views.add(view);
+    if (this.#complete) view.show(this.#source);
+    view.stateChanged(this.#state);
+  }
+
+  /** Takes a view away; how many are left. */
+  leave(view: View): number {
+    view.close();
+    this.#views.delete(view);
+    return this.#views.size;
+  }
+
+  check(schema: readonly SchemaField[]): void {
+    this.#checkKey(schema);
+  }
+
+  acknowledged(frame: AckFrame, fresh: boolean): void {
     this.#columns = frame.schema.map((field) => field.name);
     this.#wrap = rowWrapper(frame.schema);
+    this.#complete = false;
     if (!fresh) return;
     this.#entries = new Map();
     this.#dirty = true;
   }
 
-  batch(frame: Extract<ServerFrame, { type: 'initial_data_batch' }>): void {
-    this.#each(frame.rows, (row) => this.#upsert(row, undefined), !frame.position.hasMore);
+  batch(frame: BatchFrame): void {
+    this.#each(frame.rows, (row) => this.#upsert(row, undefined), !frame.batch_control.has_more);
   }
 
-  changed(frame: ChangeFrame): void {
-    if (frame.changeType === 'delete') this.#each(frame.oldValues, (row) => this.#remove(row), true);
-    else this.#each(frame.rows, (row, index) => this.#upsert(row, frame.oldValues[index]), true);
+  changed({ change_type: type, rows, old_values: old }: ChangeFrame): void {
+    if (type === 'delete') this.#each(old ?? [], (row) => this.#remove(row), true);
+    else this.#each(rows ?? [], (row, index) => this.#upsert(row, old?.[index]), true);
   }
 
   failed(error: { readonly code: string; readonly message: string }): void {
     // the rows are about to be replaced, which is all there is to it for someone who sees only whole sets
-    if (error.code !== 'RESYNC_REQUIRED') this.#settings.failed(error);
+    if (error.code === 'RESYNC_REQUIRED') return;
+    for (const view of this.#views) view.failed(error);
   }
+
+  stateChanged(state: LiveState): void {
+    this.#state = state;
+    for (const view of this.#views) view.stateChanged(state);
+  }
+
+  closed(): void {
+    for (const view of this.#views) view.close();
+  }
+
+  readonly #source: RowSource = () => (this.#complete ? { rows: this.rows, wrap: this.#wrap } : undefined);
 
   /** A row that the application's `getKey` throws at costs the others nothing; the first thing it threw is thrown on at the end. */
   #each(rows: readonly WireRow[], take: (row: WireRow, index: number) => void, complete: boolean): void {
@@ -82,13 +111,14 @@ export class LiveRows<T> implements SubscriptionSink {
         thrown.push(error);
       }
     }
+    this.#complete = complete;
     if (complete && this.#dirty) this.#show();
     if (thrown.length > 0) throw thrown[0];
   }
 
   #show(): void {
     this.#dirty = false;
-    this.#settings.show(this.rows);
+    for (const view of this.#views) view.show(this.#source);
   }
 
   #checkKey(schema: readonly SchemaField[]): void {
@@ -109,9 +139,8 @@ export class LiveRows<T> implements SubscriptionSink {
       this.failed(this.#keyMissing());
       return;
     }
-    const before = this.#takeReplaced(row, old, key) ?? this.#entries.get(key)?.row;
-    const merged = this.#merge(row, old, before);
-    this.#entries.set(key, { row: merged, shown: undefined });
+    const before = this.#takeReplaced(row, old, key) ?? this.#entries.get(key);
+    this.#entries.set(key, this.#merge(row, old, before));
     this.#dirty = true;
     if (limit !== undefined && this.#entries.size > limit) this.#dropOldest();
   }
@@ -120,7 +149,7 @@ export class LiveRows<T> implements SubscriptionSink {
   #takeReplaced(row: WireRow, old: WireRow | undefined, key: string): WireRow | undefined {
     const oldKey = old === undefined ? key : this.#keyOf({ ...row, ...old });
     if (oldKey === undefined || oldKey === key) return undefined;
-    const replaced = this.#entries.get(oldKey)?.row;
+    const replaced = this.#entries.get(oldKey);
     this.#entries.delete(oldKey);
     return replaced;
   }
@@ -142,7 +171,7 @@ export class LiveRows<T> implements SubscriptionSink {
     const rowId = row['row_id'];
     if (typeof rowId !== 'string') return undefined;
     const seq = rowId.slice(rowId.lastIndexOf(':') + 1);
-    for (const [key, entry] of this.#entries) if (String(entry.row['_seq']) === seq) return key;
+    for (const [key, entry] of this.#entries) if (String(entry['_seq']) === seq) return key;
     return undefined;
   }
 

@@ -4,13 +4,13 @@ import { ackMessage, batchMessage, type ChangeMessage, changeMessage, type Serve
 import { KalamRow } from '../rows/kalam-row.ts';
 import type { SubscriptionSink } from './subscription.ts';
 
-/** Passes a subscription's frames on as they come, cells wrapped. */
-export function rawEvents(id: string, tell: (event: ServerMessage) => void): SubscriptionSink {
+/** Passes a subscription's frames on as they come, cells wrapped; `tell` may return a promise. */
+export function rawEvents(id: string, tell: (event: ServerMessage) => unknown): SubscriptionSink {
   let schema: readonly SchemaField[] = [];
   return {
     acknowledged(frame) {
       schema = frame.schema;
-      tell(ackMessage(frame));
+      return tell(ackMessage(frame));
     },
     batch: (frame) => tell(batchMessage(frame, schema)),
     changed: (frame) => tell(changeMessage(frame, schema)),

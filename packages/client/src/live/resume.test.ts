@@ -192,7 +192,7 @@ describe('a live query over real sockets', () => {
     await client.connect();
     await query.caughtUp();
     await client.disconnect();
-    const waiting = client.live(SQL, () => undefined);
+    const waiting = client.live(`${SQL} WHERE id > 0`, () => undefined);
     await client.disconnect();
     await expect(waiting).rejects.toMatchObject({ code: 'DISCONNECTED' });
   });

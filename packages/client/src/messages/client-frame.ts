@@ -10,9 +10,15 @@ export interface WireSubscribeOptions {
 /** A subscription id that no subscription has: asking for its next batch makes every server answer with an `error` frame. */
 export const PROBE_ID = 'kalam-client-probe';
 
-/** The first message: proves who this is. Both members of `protocol` are mandatory on the wire. */
+/** How the client wants to be spoken to; extensions that a server does not know mean nothing to it. */
+const protocol = { serialization: 'json', compression: 'gzip', extensions: ['progress'] } as const;
+
+/** A position behind every row. */
+const SEQ_MAX = 2n ** 63n - 1n;
+
+/** The first message: proves who this is. `serialization` and `compression` are mandatory on the wire. */
 export function authenticateText(token: string): string {
-  return jsonText({ type: 'authenticate', method: 'jwt', token, protocol: { serialization: 'json', compression: 'gzip' } });
+  return jsonText({ type: 'authenticate', method: 'jwt', token, protocol });
 }
 
 /** Asks for a snapshot and everything after it. */
@@ -23,6 +29,14 @@ export function subscribeText(id: string, sql: string, options: WireSubscribeOpt
 /** Asks for the batch after `lastSeq`. */
 export function nextBatchText(id: string, lastSeq: bigint | undefined): string {
   return jsonText({ type: 'next_batch', subscription_id: id, last_seq_id: lastSeq });
+}
+
+/**
+ * Asks for the batch behind every row, which is empty: the server answers when it has sent everything that the subscription has
+ * missed, and in order with it, so the answer tells that the client has caught up.
+ */
+export function barrierText(id: string): string {
+  return nextBatchText(id, SEQ_MAX);
 }
 
 /** Ends a subscription; there is no answer. */

@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { SeqId } from '../rows/seq-id.ts';
 import { subscribeText } from './client-frame.ts';
 import { jsonText } from './json-text.ts';
-import { readServerFrame } from './server-frame.ts';
+import { readSeq, readServerFrame } from './server-frame.ts';
 
 describe('JSON of messages', () => {
   it('is what JSON.stringify writes, where that can write it', () => {
@@ -21,7 +21,9 @@ describe('JSON of messages', () => {
         expect(parseJson(jsonText({ seq, id: SeqId.from(seq) }))).toEqual({ seq, id: seq });
         expect(subscribeText('s', 'x', { from: seq })).toContain(`"from":${seq}}`);
         const batch = `{"type":"initial_data_batch","subscription_id":"s","rows":[],"batch_control":{"has_more":true,"last_seq_id":${seq}}}`;
-        expect(readServerFrame(batch)).toMatchObject({ position: { lastSeq: seq, hasMore: true } });
+        expect(readServerFrame(batch)).toMatchObject({ batch_control: { has_more: true } });
+        const frame = readServerFrame(batch);
+        expect(readSeq(frame !== undefined && 'batch_control' in frame ? frame.batch_control.last_seq_id : undefined)).toBe(seq);
       }),
     );
   });

@@ -1,4 +1,4 @@
-import { clientError } from '../client-error.ts';
+import { invalidArgument } from '../client-error.ts';
 import { KalamCellValue } from '../rows/cell-value.ts';
 import { SeqId } from '../rows/seq-id.ts';
 
@@ -9,14 +9,14 @@ const depthMax = 64;
  * Dates become ISO 8601, cells what they hold, `undefined` is left out of objects and is null in arrays. Refuses what JSON would silently turn into null.
  */
 export function jsonText(value: unknown, depth = 0): string {
-  if (depth > depthMax) throw clientError('INVALID_ARGUMENT', { name: 'value', reason: `nested deeper than ${depthMax} levels` });
+  if (depth > depthMax) throw invalidArgument('value', `nested deeper than ${depthMax} levels`);
   if (value instanceof SeqId) return value.toString();
   if (value instanceof KalamCellValue) return jsonText(value.toJson(), depth + 1);
   switch (typeof value) {
     case 'bigint':
       return value.toString();
     case 'number':
-      if (!Number.isFinite(value)) throw clientError('INVALID_ARGUMENT', { name: 'value', reason: `${value} has no JSON form` });
+      if (!Number.isFinite(value)) throw invalidArgument('value', `${value} has no JSON form`);
       return JSON.stringify(value);
     case 'undefined':
       return 'null';
@@ -26,7 +26,7 @@ export function jsonText(value: unknown, depth = 0): string {
     case 'object':
       return value === null ? 'null' : objectText(value, depth);
     default:
-      throw clientError('INVALID_ARGUMENT', { name: 'value', reason: `a ${typeof value} has no JSON form` });
+      throw invalidArgument('value', `a ${typeof value} has no JSON form`);
   }
 }
 

@@ -1,6 +1,7 @@
-import { type JsonValue, parseJson } from '@kalamdb/protocol';
-import { clientError, reasonOf } from '../client-error.ts';
+import type { JsonObject, JsonValue } from '@kalamdb/protocol';
+import { invalidResponse, reasonOf } from '../client-error.ts';
 import type { WireRow } from '../rows/row-data.ts';
+import { isObject, readJson } from './json-reading.ts';
 import type { SchemaField } from './schema-field.ts';
 
 /** What a change did to its row. */
@@ -11,113 +12,93 @@ export type BatchStatus = 'loading' | 'loading_batch' | 'ready';
 
 /** Where a batch stands in its snapshot. */
 export interface BatchPosition {
-  readonly batchNum: number;
-  readonly hasMore: boolean;
+  readonly batch_num: number;
+  readonly has_more: boolean;
   readonly status: BatchStatus;
-  /** `_seq` of the batch's last row; the next batch and a resume continue after it. */
-  readonly lastSeq: bigint | undefined;
+  /** `_seq` of the batch's last row, for {@link readSeq}; the next batch and a resume continue after it. */
+  readonly last_seq_id?: JsonValue;
 }
 
-/** A message of the server, read and checked. Sequence ids are exact. */
+/** A message of the server, as the wire spells it; its members are checked as far as the client relies on them. */
 export type ServerFrame =
-  | { readonly type: 'auth_success'; readonly user: string; readonly role: string }
+  | { readonly type: 'auth_success' }
   | { readonly type: 'auth_error'; readonly message: string }
-  | { readonly type: 'subscription_ack'; readonly id: string; readonly position: BatchPosition; readonly schema: readonly SchemaField[] }
-  | { readonly type: 'initial_data_batch'; readonly id: string; readonly position: BatchPosition; readonly rows: readonly WireRow[] }
+  | AckFrame
+  | BatchFrame
   | ChangeFrame
-  | { readonly type: 'error'; readonly id: string; readonly code: string; readonly message: string };
+  /** Nothing up to `seq` is missing, although nothing was sent: the wire's `progress` extension. */
+  | { readonly type: 'progress'; readonly subscription_id: string; readonly seq: JsonValue }
+  | { readonly type: 'error'; readonly subscription_id: string; readonly code: string; readonly message: string };
+
+/** A subscription was accepted. */
+export interface AckFrame {
+  readonly type: 'subscription_ack';
+  readonly subscription_id: string;
+  readonly batch_control: BatchPosition;
+  readonly schema: readonly SchemaField[];
+}
+
+/** Rows of a snapshot, or those missed. */
+export interface BatchFrame {
+  readonly type: 'initial_data_batch';
+  readonly subscription_id: string;
+  readonly batch_control: BatchPosition;
+  readonly rows: readonly WireRow[];
+}
 
 /** One change of one row. */
 export interface ChangeFrame {
   readonly type: 'change';
-  readonly id: string;
-  readonly changeType: ChangeTypeRaw;
-  readonly rows: readonly WireRow[];
-  readonly oldValues: readonly WireRow[];
+  readonly subscription_id: string;
+  readonly change_type: ChangeTypeRaw;
+  readonly rows?: readonly WireRow[] | null;
+  readonly old_values?: readonly WireRow[] | null;
 }
 
 /** A sequence id in any spelling a server uses; `undefined` when there is none. */
 export function readSeq(value: JsonValue | undefined): bigint | undefined {
-  if (typeof value === 'bigint') return value;
   if (typeof value === 'number' && Number.isSafeInteger(value)) return BigInt(value);
   return typeof value === 'string' && /^-?\d+$/.test(value) ? BigInt(value) : undefined;
 }
 
+type Check = (value: JsonValue | undefined) => boolean;
+
+const text: Check = (value) => typeof value === 'string';
+const list: Check = (value) => Array.isArray(value) && value.every(isObject);
+const rows: Check = (value) => (value ?? null) === null || list(value);
+const ofSubscription = { subscription_id: text };
+
+/** What each kind of message must have. */
+const MEMBERS: ReadonlyMap<JsonValue | undefined, Readonly<Record<string, Check>>> = new Map<
+  ServerFrame['type'],
+  Readonly<Record<string, Check>>
+>([
+  ['auth_success', {}],
+  ['auth_error', { message: text }],
+  ['subscription_ack', { ...ofSubscription, batch_control: isObject, schema: list }],
+  ['initial_data_batch', { ...ofSubscription, batch_control: isObject, rows: list }],
+  ['change', { ...ofSubscription, change_type: (value) => /^(insert|update|delete)$/.test(String(value)), rows, old_values: rows }],
+  ['progress', ofSubscription],
+  ['error', { ...ofSubscription, code: text, message: text }],
+]);
+
 /** Reads a text frame. `undefined`: a kind of message this client does not know. Throws `RESPONSE_INVALID` for one it knows but cannot read. */
-export function readServerFrame(text: string): ServerFrame | undefined {
-  let parsed: JsonValue;
+export function readServerFrame(frameText: string): ServerFrame | undefined {
+  const frame = readObject(frameText);
+  const { type } = frame;
+  for (const [member, fits] of Object.entries(MEMBERS.get(type) ?? {})) {
+    if (!fits(frame[member])) throw invalidResponse(`'${member}' of '${type}'`);
+  }
+  return MEMBERS.has(type) ? (frame as unknown as ServerFrame) : undefined;
+}
+
+function readObject(frameText: string): JsonObject & { readonly type?: JsonValue } {
+  let frame: JsonValue;
   try {
-    parsed = parseJson(text);
+    frame = readJson(frameText);
   } catch (error) {
-    throw invalid(reasonOf(error));
+    throw invalidResponse(reasonOf(error));
   }
-  if (!isObject(parsed)) throw invalid('a frame is not an object');
-  switch (parsed['type']) {
-    case 'auth_success':
-      return { type: 'auth_success', user: textOf(parsed, 'user'), role: textOf(parsed, 'role') };
-    case 'auth_error':
-      return { type: 'auth_error', message: textOf(parsed, 'message') };
-    case 'subscription_ack':
-      return { type: 'subscription_ack', id: idOf(parsed), position: positionOf(parsed), schema: schemaOf(parsed['schema']) };
-    case 'initial_data_batch':
-      return { type: 'initial_data_batch', id: idOf(parsed), position: positionOf(parsed), rows: rowsOf(parsed, 'rows') };
-    case 'change':
-      return {
-        type: 'change',
-        id: idOf(parsed),
-        changeType: changeTypeOf(parsed['change_type']),
-        rows: rowsOf(parsed, 'rows'),
-        oldValues: rowsOf(parsed, 'old_values'),
-      };
-    case 'error':
-      return { type: 'error', id: idOf(parsed), code: textOf(parsed, 'code'), message: textOf(parsed, 'message') };
-    default:
-      return undefined;
-  }
-}
-
-const invalid = (reason: string): Error => clientError('RESPONSE_INVALID', { reason });
-
-function isObject(value: JsonValue | undefined): value is WireRow {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
-function textOf(message: WireRow, member: string): string {
-  const value = message[member];
-  if (typeof value !== 'string') throw invalid(`'${member}' is not a text`);
-  return value;
-}
-
-function idOf(message: WireRow): string {
-  return textOf(message, 'subscription_id');
-}
-
-function rowsOf(message: WireRow, member: string): readonly WireRow[] {
-  const value = message[member];
-  if (value === undefined || value === null) return [];
-  if (!Array.isArray(value) || !value.every(isObject)) throw invalid(`'${member}' is not a list of rows`);
-  return value as readonly WireRow[];
-}
-
-function positionOf(message: WireRow): BatchPosition {
-  const control = message['batch_control'];
-  if (!isObject(control)) throw invalid("'batch_control' is missing");
-  const { batch_num: batchNum, has_more: hasMore, status } = control;
-  return {
-    batchNum: typeof batchNum === 'number' ? batchNum : 0,
-    hasMore: hasMore === true,
-    status: status === 'loading' || status === 'loading_batch' ? status : 'ready',
-    lastSeq: readSeq(control['last_seq_id']),
-  };
-}
-
-function schemaOf(value: JsonValue | undefined): readonly SchemaField[] {
-  if (!Array.isArray(value)) return [];
-  if (!value.every((field) => isObject(field) && typeof field['name'] === 'string')) throw invalid("'schema' is not a list of columns");
-  return value as unknown as readonly SchemaField[];
-}
-
-function changeTypeOf(value: JsonValue | undefined): ChangeTypeRaw {
-  if (value === 'insert' || value === 'update' || value === 'delete') return value;
-  throw invalid("'change_type' is none of insert, update, delete");
+  if (!isObject(frame)) throw invalidResponse('a frame is not an object');
+  return frame;
 }

@@ -2,7 +2,15 @@ import type { RowData } from '../rows/row-data.ts';
 import { rowWrapper } from '../rows/row-data.ts';
 import { SeqId } from '../rows/seq-id.ts';
 import type { SchemaField } from './schema-field.ts';
-import type { BatchPosition, BatchStatus, ChangeFrame, ChangeTypeRaw, ServerFrame } from './server-frame.ts';
+import {
+  type AckFrame,
+  type BatchFrame,
+  type BatchPosition,
+  type BatchStatus,
+  type ChangeFrame,
+  type ChangeTypeRaw,
+  readSeq,
+} from './server-frame.ts';
 
 /** The kinds of {@link ServerMessage} that a subscription's callback sees. */
 export const MessageType = {
@@ -60,35 +68,24 @@ export interface SubscriptionErrorEvent {
 /** What the callback of a raw subscription receives. */
 export type ServerMessage = SubscriptionAckMessage | InitialDataBatchMessage | ChangeMessage | SubscriptionErrorEvent;
 
-const control = (position: BatchPosition): BatchControl => ({
-  batch_num: position.batchNum,
-  has_more: position.hasMore,
-  status: position.status,
-  ...(position.lastSeq === undefined ? {} : { last_seq_id: SeqId.from(position.lastSeq) }),
-});
+const control = (position: BatchPosition): BatchControl => {
+  const { last_seq_id: last, ...rest } = position;
+  const seq = readSeq(last);
+  return seq === undefined ? rest : { ...rest, last_seq_id: SeqId.from(seq) };
+};
 
 /** The acceptance as applications see it. */
-export function ackMessage(frame: Extract<ServerFrame, { type: 'subscription_ack' }>): SubscriptionAckMessage {
-  return { type: frame.type, subscription_id: frame.id, total_rows: 0, batch_control: control(frame.position), schema: frame.schema };
+export function ackMessage(frame: AckFrame): SubscriptionAckMessage {
+  return { total_rows: 0, ...frame, batch_control: control(frame.batch_control) };
 }
 
 /** A batch as applications see it. */
-export function batchMessage(
-  frame: Extract<ServerFrame, { type: 'initial_data_batch' }>,
-  schema: readonly SchemaField[],
-): InitialDataBatchMessage {
-  const rows = frame.rows.map(rowWrapper(schema));
-  return { type: frame.type, subscription_id: frame.id, rows, batch_control: control(frame.position) };
+export function batchMessage(frame: BatchFrame, schema: readonly SchemaField[]): InitialDataBatchMessage {
+  return { ...frame, rows: frame.rows.map(rowWrapper(schema)), batch_control: control(frame.batch_control) };
 }
 
 /** A change as applications see it. */
-export function changeMessage(frame: ChangeFrame, schema: readonly SchemaField[]): ChangeMessage {
+export function changeMessage({ rows, old_values: old, ...frame }: ChangeFrame, schema: readonly SchemaField[]): ChangeMessage {
   const wrap = rowWrapper(schema);
-  return {
-    type: frame.type,
-    subscription_id: frame.id,
-    change_type: frame.changeType,
-    ...(frame.rows.length === 0 ? {} : { rows: frame.rows.map(wrap) }),
-    ...(frame.oldValues.length === 0 ? {} : { old_values: frame.oldValues.map(wrap) }),
-  };
+  return { ...frame, ...(rows ? { rows: rows.map(wrap) } : {}), ...(old ? { old_values: old.map(wrap) } : {}) };
 }

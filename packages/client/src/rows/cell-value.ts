@@ -1,4 +1,5 @@
-import { clientError } from '../client-error.ts';
+import { invalidArgument } from '../client-error.ts';
+import { isObject } from '../messages/json-reading.ts';
 import type { KalamDataType } from '../messages/schema-field.ts';
 import { FileRef } from './file-ref.ts';
 import { SeqId } from './seq-id.ts';
@@ -26,12 +27,9 @@ const validDate = (millis: number): Date | null => {
   return Number.isNaN(date.getTime()) ? null : date;
 };
 
-const twoDigits = (value: number): string => String(value).padStart(2, '0');
-
 const formatTime = (micros: number): string | null => {
   if (!Number.isInteger(micros) || micros < 0 || micros >= MILLIS_PER_DAY * 1000) return null;
-  const seconds = Math.floor(micros / 1_000_000);
-  const clock = [Math.floor(seconds / 3600), Math.floor(seconds / 60) % 60, seconds % 60].map(twoDigits).join(':');
+  const clock = new Date(micros / 1000).toISOString().slice(11, 19);
   const fraction = micros % 1_000_000;
   return fraction === 0 ? clock : `${clock}.${String(fraction).padStart(6, '0')}`;
 };
@@ -53,7 +51,7 @@ export class KalamCellValue {
   static from(raw: unknown, type?: KalamDataType): KalamCellValue {
     if (raw instanceof KalamCellValue) return raw;
     if (typeof raw === 'function' || typeof raw === 'symbol') {
-      throw clientError('INVALID_ARGUMENT', { name: 'KalamCellValue', reason: `a ${typeof raw} is not a cell` });
+      throw invalidArgument('KalamCellValue', `a ${typeof raw} is not a cell`);
     }
     return new KalamCellValue((raw ?? null) as KalamCellRawValue, type);
   }
@@ -91,7 +89,7 @@ export class KalamCellValue {
     return typeof this.#raw === 'boolean';
   }
   isObject(): boolean {
-    return typeof this.#raw === 'object' && this.#raw !== null && !Array.isArray(this.#raw);
+    return isObject(this.#raw);
   }
   isArray(): boolean {
     return Array.isArray(this.#raw);
@@ -160,17 +158,14 @@ export class KalamCellValue {
 
   /** The bytes of a BYTES cell. */
   asBytes(): Uint8Array | null {
-    const raw = this.#raw;
-    if (!Array.isArray(raw)) return null;
-    const isByte = (item: unknown): boolean => typeof item === 'number' && Number.isInteger(item) && item >= 0 && item <= 255;
-    return raw.every(isByte) ? Uint8Array.from(raw as number[]) : null;
+    const numbers = Array.isArray(this.#raw) ? this.asEmbedding() : null;
+    return numbers?.every((item) => Number.isInteger(item) && item >= 0 && item <= 255) === true ? Uint8Array.from(numbers) : null;
   }
 
   /** The numbers of an EMBEDDING cell. */
   asEmbedding(): number[] | null {
-    const raw = typeof this.#raw === 'string' ? parsedOrNull(this.#raw) : this.#raw;
-    if (!Array.isArray(raw)) return null;
-    return raw.every((item) => typeof item === 'number' && Number.isFinite(item)) ? raw.map(Number) : null;
+    const items = this.asArray();
+    return items?.every((item) => typeof item === 'number' && Number.isFinite(item)) === true ? items.map(Number) : null;
   }
 
   /** A point in time: TIMESTAMP and DATETIME (microseconds), DATE (days), or ISO 8601 text. Microseconds below a millisecond are lost. */
@@ -199,14 +194,14 @@ export class KalamCellValue {
 
   /** An object: as it came, or parsed from the text of a JSON column. */
   asObject(): Record<string, KalamCellRawValue> | null {
-    const raw = typeof this.#raw === 'string' ? parsedOrNull(this.#raw) : this.#raw;
-    return typeof raw === 'object' && raw !== null && !Array.isArray(raw) ? { ...(raw as Record<string, KalamCellRawValue>) } : null;
+    const value = this.#structure();
+    return isObject(value) ? { ...value } : null;
   }
 
   /** An array: as it came, or parsed from the text of a JSON column. */
   asArray(): KalamCellRawValue[] | null {
-    const raw = typeof this.#raw === 'string' ? parsedOrNull(this.#raw) : this.#raw;
-    return Array.isArray(raw) ? [...raw] : null;
+    const value = this.#structure();
+    return Array.isArray(value) ? [...value] : null;
   }
 
   /** The reference that a FILE cell holds. */
@@ -218,12 +213,14 @@ export class KalamCellValue {
   asFileUrl(baseUrl: string, namespace: string, table: string): string | null {
     return this.asFile()?.getDownloadUrl(baseUrl, namespace, table) ?? null;
   }
-}
 
-function parsedOrNull(text: string): KalamCellRawValue {
-  try {
-    return JSON.parse(text) as KalamCellRawValue;
-  } catch {
-    return null;
+  /** The value, or what its text holds as JSON. */
+  #structure(): KalamCellRawValue {
+    if (typeof this.#raw !== 'string') return this.#raw;
+    try {
+      return JSON.parse(this.#raw) as KalamCellRawValue;
+    } catch {
+      return null;
+    }
   }
 }

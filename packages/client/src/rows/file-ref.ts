@@ -11,6 +11,7 @@ export interface FileRefData {
   readonly shard?: number | undefined;
 }
 
+const MEMBERS = ['id', 'sub', 'name', 'mime', 'size', 'sha256', 'shard'] as const;
 const SLUG_CHARACTERS_MAX = 50;
 const EXTENSION = /^[a-z0-9]{1,10}$/;
 const KINDS: readonly (readonly [prefix: string, description: string])[] = [
@@ -23,16 +24,24 @@ const KINDS: readonly (readonly [prefix: string, description: string])[] = [
 
 const isFileRefData = (value: unknown): value is FileRefData => {
   if (typeof value !== 'object' || value === null) return false;
-  const { id, sub, name, size, mime } = value as Record<string, unknown>;
-  return [id, sub, name, mime].every((member) => typeof member === 'string') && typeof size === 'number';
+  const data = value as Record<string, unknown>;
+  return MEMBERS.slice(0, 4).every((name) => typeof data[name] === 'string') && typeof data['size'] === 'number';
 };
 
 /** A reference to a stored file: what a FILE column holds. */
 export class FileRef {
-  readonly #data: FileRefData;
+  declare readonly id: string;
+  declare readonly sub: string;
+  declare readonly name: string;
+  /** Bytes. */
+  declare readonly size: number;
+  declare readonly mime: string;
+  declare readonly sha256: string;
+  declare readonly shard?: number | undefined;
 
   private constructor(data: FileRefData) {
-    this.#data = data;
+    // by name: a cell may hold more, and what it holds must not hide a method
+    for (const name of MEMBERS) if (data[name] !== undefined) Object.assign(this, { [name]: data[name] });
   }
 
   /** Reads a cell (JSON text or the parsed object); `null` when it is not a file reference. */
@@ -50,29 +59,6 @@ export class FileRef {
     } catch {
       return null;
     }
-  }
-
-  get id(): string {
-    return this.#data.id;
-  }
-  get sub(): string {
-    return this.#data.sub;
-  }
-  get name(): string {
-    return this.#data.name;
-  }
-  /** Bytes. */
-  get size(): number {
-    return this.#data.size;
-  }
-  get mime(): string {
-    return this.#data.mime;
-  }
-  get sha256(): string {
-    return this.#data.sha256;
-  }
-  get shard(): number | undefined {
-    return this.#data.shard;
   }
 
   /** The name on the server: `<id>-<slug>.<extension>`. Letters and digits of the name are kept in lower case, runs of spaces, `_` and `-` become one `-`. */
@@ -113,16 +99,16 @@ export class FileRef {
   }
 
   isImage(): boolean {
-    return this.mime.startsWith('image/');
+    return this.getTypeDescription() === 'Image';
   }
   isVideo(): boolean {
-    return this.mime.startsWith('video/');
+    return this.getTypeDescription() === 'Video';
   }
   isAudio(): boolean {
-    return this.mime.startsWith('audio/');
+    return this.getTypeDescription() === 'Audio';
   }
   isPdf(): boolean {
-    return this.mime === 'application/pdf';
+    return this.getTypeDescription() === 'PDF';
   }
 
   /** One word for people: Image, Video, Audio, PDF, Text or File. */
@@ -132,11 +118,11 @@ export class FileRef {
 
   /** The JSON text of the cell. */
   toJson(): string {
-    return JSON.stringify(this.#data);
+    return JSON.stringify(this);
   }
 
   /** The members as a plain object. */
   toObject(): FileRefData {
-    return { ...this.#data };
+    return { ...this };
   }
 }

@@ -2,8 +2,8 @@ import type { JsonValue } from '@kalamdb/protocol';
 import type { SchemaField } from '../messages/schema-field.ts';
 import { KalamCellValue } from './cell-value.ts';
 
-/** A row by column name. */
-export type RowData = Record<string, KalamCellValue>;
+/** A row by column name; with the names given (`RowData<'id' | 'name'>`) every one of them is there. */
+export type RowData<C extends string = string> = Record<C, KalamCellValue>;
 
 /** A row as the wire sends it over the socket: JSON values by column name. */
 export type WireRow = Readonly<Record<string, JsonValue>>;

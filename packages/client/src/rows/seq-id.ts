@@ -1,5 +1,5 @@
 import { type Clock, systemClock } from '@kalamdb/protocol';
-import { clientError } from '../client-error.ts';
+import { invalidArgument } from '../client-error.ts';
 
 /** Milliseconds since 1970 at which sequence ids begin: 2024-01-01T00:00:00Z. */
 const EPOCH_MILLIS = 1_704_067_200_000;
@@ -27,7 +27,7 @@ export class SeqId {
     if (value instanceof SeqId) return value;
     if (typeof value === 'bigint') return new SeqId(value);
     if (typeof value === 'number' ? Number.isSafeInteger(value) : INTEGER.test(value)) return new SeqId(BigInt(value));
-    throw clientError('INVALID_ARGUMENT', { name: 'SeqId', reason: `'${value}' is not an exact integer` });
+    throw invalidArgument('SeqId', `'${value}' is not an exact integer`);
   }
 
   /** The position before every row. */

@@ -1,4 +1,4 @@
-import { clientError } from '../client-error.ts';
+import { invalidArgument } from '../client-error.ts';
 import { jsonText } from '../messages/json-text.ts';
 import { KalamCellValue } from '../rows/cell-value.ts';
 import { SeqId } from '../rows/seq-id.ts';
@@ -6,8 +6,7 @@ import { SeqId } from '../rows/seq-id.ts';
 /** A name in double quotes, so that no character of it can be read as SQL. */
 export function quoteName(name: string): string {
   const bare = name.length > 1 && name.startsWith('"') && name.endsWith('"') ? name.slice(1, -1).replaceAll('""', '"') : name;
-  if (bare === '' || bare.includes('\0'))
-    throw clientError('INVALID_ARGUMENT', { name: 'name', reason: 'a name cannot be empty or hold NUL' });
+  if (bare === '' || bare.includes('\0')) throw invalidArgument('name', 'a name cannot be empty or hold NUL');
   return `"${bare.replaceAll('"', '""')}"`;
 }
 
@@ -34,33 +33,39 @@ export function sqlLiteral(value: unknown): string {
     case 'object':
       return sqlText(objectLiteral(value));
     default:
-      throw clientError('INVALID_ARGUMENT', { name: 'value', reason: `a ${typeof value} has no SQL form` });
+      throw invalidArgument('value', `a ${typeof value} has no SQL form`);
   }
 }
 
 function objectLiteral(value: object): string {
-  if (ArrayBuffer.isView(value)) throw clientError('INVALID_ARGUMENT', { name: 'value', reason: 'bytes have no SQL literal' });
+  if (ArrayBuffer.isView(value)) throw invalidArgument('value', 'bytes have no SQL literal');
   return value instanceof Date ? value.toISOString() : jsonText(value);
 }
 
 function sqlText(text: string): string {
-  if (text.includes('\0')) throw clientError('INVALID_ARGUMENT', { name: 'value', reason: 'a text cannot hold NUL' });
+  if (text.includes('\0')) throw invalidArgument('value', 'a text cannot hold NUL');
   return `'${text.replaceAll("'", "''")}'`;
+}
+
+/** The columns that are given. */
+function givenCells(data: Readonly<Record<string, unknown>>): [string, unknown][] {
+  const cells = Object.entries(data).filter(([, value]) => value !== undefined);
+  if (cells.length === 0) throw invalidArgument('data', 'no columns');
+  return cells;
 }
 
 /** `INSERT` of one row; columns that are `undefined` are left to their defaults. */
 export function insertText(table: string, row: Readonly<Record<string, unknown>>): string {
-  const cells = Object.entries(row).filter(([, value]) => value !== undefined);
-  if (cells.length === 0) throw clientError('INVALID_ARGUMENT', { name: 'data', reason: 'no columns' });
+  const cells = givenCells(row);
   const names = cells.map(([name]) => quoteName(name)).join(', ');
   return `INSERT INTO ${table} (${names}) VALUES (${cells.map(([, value]) => sqlLiteral(value)).join(', ')})`;
 }
 
 /** `UPDATE` of the row whose column `id` is `rowId`. */
 export function updateText(table: string, rowId: string | number | bigint, changes: Readonly<Record<string, unknown>>): string {
-  const cells = Object.entries(changes).filter(([, value]) => value !== undefined);
-  if (cells.length === 0) throw clientError('INVALID_ARGUMENT', { name: 'data', reason: 'no columns' });
-  const sets = cells.map(([name, value]) => `${quoteName(name)} = ${sqlLiteral(value)}`).join(', ');
+  const sets = givenCells(changes)
+    .map(([name, value]) => `${quoteName(name)} = ${sqlLiteral(value)}`)
+    .join(', ');
   return `UPDATE ${table} SET ${sets} WHERE "id" = ${sqlLiteral(rowId)}`;
 }
 
@@ -72,8 +77,8 @@ export function deleteText(table: string, rowId: string | number | bigint): stri
 /** The statement run as somebody else. */
 export function executeAsText(sql: string, user: string): string {
   const inner = sql.trim().replace(/[;\s]+$/, '');
-  if (inner === '') throw clientError('INVALID_ARGUMENT', { name: 'sql', reason: 'empty' });
-  if (user.trim() === '') throw clientError('INVALID_ARGUMENT', { name: 'user', reason: 'empty' });
+  if (inner === '') throw invalidArgument('sql', 'empty');
+  if (user.trim() === '') throw invalidArgument('user', 'empty');
   // a comment at the end would swallow the parenthesis
   return `EXECUTE AS USER ${sqlText(user.trim())} (${inner}${inner.includes('--') ? '\n' : ''})`;
 }
