@@ -7,8 +7,8 @@ import { join } from 'node:path';
 const READY_TIMEOUT_MILLIS = 20_000;
 /** Milliseconds a server may take to drain before it is killed. */
 const STOP_TIMEOUT_MILLIS = 15_000;
-/** Characters of a server's output that are kept for error messages. */
-const OUTPUT_CHARS_MAX = 64 * 1024;
+/** Characters of a server's output that are kept. */
+const OUTPUT_CHARS_MAX = 4 * 1024 * 1024;
 
 /** How a server process is started. */
 export interface ServerProcessOptions {
@@ -21,6 +21,10 @@ export interface ServerProcessOptions {
   readonly port?: number | undefined;
   /** Further sections, as TOML. */
   readonly settings?: string | undefined;
+  /** Variables beside those of this process. */
+  readonly environment?: Readonly<Record<string, string>> | undefined;
+  /** Arguments of the process before the program's own, for example `--import` of a module. */
+  readonly nodeArguments?: readonly string[] | undefined;
   /** Ends the process at once, as a crash does, if it does not serve yet; the start rejects then. */
   readonly signal?: AbortSignal | undefined;
 }
@@ -29,10 +33,15 @@ export interface ServerProcessOptions {
 export class ServerProcess {
   readonly url: string;
   readonly port: number;
+  /** Resolves when the process has ended: its exit code, or `undefined` when a signal ended it. */
+  readonly ended: Promise<number | undefined>;
   readonly #child: ChildProcess;
+  readonly #output: { text: string };
 
-  private constructor(child: ChildProcess, url: string) {
+  private constructor(child: ChildProcess, url: string, output: { text: string }) {
     this.#child = child;
+    this.#output = output;
+    this.ended = once(child, 'exit').then(([code]: (number | null)[]) => code ?? undefined);
     this.url = url;
     this.port = Number(new URL(url).port);
   }
@@ -42,15 +51,16 @@ export class ServerProcess {
     const config = join(options.folder, 'server.toml');
     writeFileSync(config, settingsOf(options));
     const main = join(import.meta.dirname, '../../server/dist/main.cjs');
-    const env = { ...process.env };
+    const env: NodeJS.ProcessEnv = { ...process.env, ...options.environment };
     if (options.rootPassword !== undefined) env['KALAMDB_ROOT_PASSWORD'] = options.rootPassword;
-    const child = spawn(process.execPath, [main, config], { env, stdio: ['ignore', 'pipe', 'pipe'] });
+    const child = spawn(process.execPath, [...(options.nodeArguments ?? []), main, config], { env, stdio: ['ignore', 'pipe', 'pipe'] });
     const ended = once(child, 'exit');
     const crash = (): boolean => child.kill('SIGKILL');
     options.signal?.addEventListener('abort', crash, { once: true });
     if (options.signal?.aborted === true) crash();
     try {
-      return new ServerProcess(child, await readyUrl(child));
+      const output = { text: '' };
+      return new ServerProcess(child, await readyUrl(child, output), output);
     } catch (error) {
       crash();
       await ended;
@@ -58,6 +68,16 @@ export class ServerProcess {
     } finally {
       options.signal?.removeEventListener('abort', crash);
     }
+  }
+
+  /** What it has written to both of its outputs, the newest 4 Mi characters. */
+  get output(): string {
+    return this.#output.text;
+  }
+
+  /** Sends a signal and does not wait for what comes of it. */
+  signal(name: NodeJS.Signals): void {
+    this.#child.kill(name);
   }
 
   get pid(): number {
@@ -69,9 +89,10 @@ export class ServerProcess {
     return this.#end('SIGKILL');
   }
 
-  /** Lets it drain. */
-  stop(): Promise<void> {
-    return this.#end('SIGTERM');
+  /** Lets it drain; answers its exit code, or `undefined` when it had to be killed. */
+  async stop(): Promise<number | undefined> {
+    await this.#end('SIGTERM');
+    return this.#child.exitCode ?? undefined;
   }
 
   async #end(signal: 'SIGKILL' | 'SIGTERM'): Promise<void> {
@@ -98,21 +119,20 @@ ${settings}
 `;
 }
 
-async function readyUrl(child: ChildProcess): Promise<string> {
-  let output = '';
+async function readyUrl(child: ChildProcess, output: { text: string }): Promise<string> {
   return new Promise((resolve, reject) => {
     const fail = (what: string): void => {
       clearTimeout(timer);
-      reject(new Error(`the server ${what}:\n${output}`));
+      reject(new Error(`the server ${what}:\n${output.text}`));
     };
     const timer = setTimeout(() => fail('was not ready in time'), READY_TIMEOUT_MILLIS);
     child.once('exit', (code) => fail(`ended with code ${code}`));
     child.stderr?.on('data', (chunk: Buffer) => {
-      output = (output + String(chunk)).slice(-OUTPUT_CHARS_MAX);
+      output.text = (output.text + String(chunk)).slice(-OUTPUT_CHARS_MAX);
     });
     child.stdout?.on('data', (chunk: Buffer) => {
-      output = (output + String(chunk)).slice(-OUTPUT_CHARS_MAX);
-      const found = /http:\/\/127\.0\.0\.1:\d+/.exec(output);
+      output.text = (output.text + String(chunk)).slice(-OUTPUT_CHARS_MAX);
+      const found = /http:\/\/127\.0\.0\.1:\d+/.exec(output.text);
       if (found === null) return;
       clearTimeout(timer);
       resolve(found[0]);
