@@ -29,6 +29,13 @@ export class Api {
     return { status, results, error: status === 200 ? undefined : (error?.message ?? JSON.stringify(body)) };
   }
 
+  /** The answer as it came. Rejects when no whole answer came. */
+  async request(user: string, sql: string, params: readonly unknown[] = []): Promise<{ readonly status: number; readonly body: string }> {
+    const headers = { 'content-type': 'application/json', authorization: `Bearer ${this.token(user)}` };
+    const response = await fetch(`${this.url}/v1/api/sql`, { method: 'POST', headers, body: JSON.stringify({ sql, params }) });
+    return { status: response.status, body: await response.text() };
+  }
+
   /** The rows of each SELECT in the text; throws when it is refused. */
   async rows(user: string, sql: string): Promise<readonly (readonly (readonly unknown[])[])[]> {
     const { results, error } = await this.sql(user, sql);

@@ -7,9 +7,10 @@ import { fileURLToPath } from 'node:url';
 import type { SeededRandom } from '@kalamdb/testing';
 import { expectedRows, openStore, smallCommit, storedRows } from './small-store.ts';
 
-/** Commits in the directory; the last ones are in the log only. */
-const COMMITS = 130;
-const UNAPPLIED = 12;
+/** Commits in the directory of {@link makeDirectory}. */
+export const WRITTEN_COMMITS = 130;
+/** Those at the end that are in the log only. */
+export const UNAPPLIED_COMMITS = 12;
 /** Commits that are added to a copy in which nothing was found, to see whether damage comes out later. */
 const MORE_COMMITS = 8;
 const NAMED: ReadonlySet<string> = new Set(['DAMAGED_DATA', 'FORMAT_UNKNOWN']);
@@ -73,10 +74,11 @@ async function readAll(path: string, commits: number, goOn: boolean): Promise<nu
   return commits - found;
 }
 
-async function makeDirectory(path: string): Promise<void> {
+/** Makes a small data directory: {@link WRITTEN_COMMITS} commits of `smallCommit`, the last {@link UNAPPLIED_COMMITS} in the log only. */
+export async function makeDirectory(path: string): Promise<void> {
   const store = await openStore(path);
-  for (let n = 1; n <= COMMITS - UNAPPLIED; n += 1) await store.commit([smallCommit(n)]);
-  for (let n = COMMITS - UNAPPLIED + 1; n <= COMMITS; n += 1) await store.commit([smallCommit(n)], false);
+  for (let n = 1; n <= WRITTEN_COMMITS - UNAPPLIED_COMMITS; n += 1) await store.commit([smallCommit(n)]);
+  for (let n = WRITTEN_COMMITS - UNAPPLIED_COMMITS + 1; n <= WRITTEN_COMMITS; n += 1) await store.commit([smallCommit(n)], false);
   await store.close();
 }
 
@@ -87,12 +89,9 @@ function filesOf(path: string): readonly { readonly file: string; readonly bytes
   return files.map((file) => ({ file, bytes: statSync(join(path, file)).size }));
 }
 
-/** `count` flips by chance, half of them in the hot tier; with `count` undefined one of every byte. */
-function chooseFlips(path: string, count: number | undefined, random: SeededRandom): readonly Flip[] {
+/** `count` flips by chance, half of them in the hot tier. */
+function chooseFlips(path: string, count: number, random: SeededRandom): readonly Flip[] {
   const files = filesOf(path);
-  if (count === undefined) {
-    return files.flatMap(({ file, bytes }) => Array.from({ length: bytes }, (_, at) => ({ file, at, bit: random.integer(8) })));
-  }
   const hot = files.filter(({ file }) => file.startsWith('hot'));
   return Array.from({ length: count }, (_, index) => {
     const { file, bytes } = random.pick(index % 2 === 0 ? hot : files);
@@ -117,9 +116,30 @@ async function collect(child: ChildProcess, outcomes: Map<number, string>): Prom
   return outcomes.has(last) ? undefined : last;
 }
 
+/** Opens a copy of `directory` with each group of flips, one after another, in child processes: some damage could end a process. */
+export async function tryFlips(directory: string, groups: readonly (readonly Flip[])[], goOn: boolean): Promise<readonly string[]> {
+  const folder = mkdtempSync(join(tmpdir(), 'kalamdb-flipped-'));
+  try {
+    const list = join(folder, 'flips.json');
+    writeFileSync(list, JSON.stringify({ groups, commits: WRITTEN_COMMITS, goOn }));
+    const outcomes = new Map<number, string>();
+    for (let first = 0; first < groups.length; ) {
+      const child = spawn(process.execPath, [childModule, directory, folder, list, String(first)], {
+        stdio: ['ignore', 'pipe', 'inherit'],
+      });
+      const ended = await collect(child, outcomes);
+      if (ended !== undefined) outcomes.set(ended, `wrong: the process ended (${child.signalCode ?? child.exitCode})`);
+      first = ended === undefined ? groups.length : ended + 1;
+    }
+    return groups.map((_, index) => outcomes.get(index) ?? 'wrong: not tried');
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
 /** Flips bits of a small data directory, one at a time, and opens each copy in a child process. */
 export async function flipBytes(options: {
-  readonly count: number | undefined;
+  readonly count: number;
   readonly goOn: boolean;
   readonly random: SeededRandom;
 }): Promise<FlipReport> {
@@ -128,28 +148,27 @@ export async function flipBytes(options: {
     const directory = join(folder, 'data');
     await makeDirectory(directory);
     const flips = chooseFlips(directory, options.count, options.random);
-    const list = join(folder, 'flips.json');
-    writeFileSync(list, JSON.stringify({ flips, commits: COMMITS, goOn: options.goOn }));
-    const outcomes = new Map<number, string>();
-    for (let first = 0; first < flips.length; ) {
-      const child = spawn(process.execPath, [childModule, directory, folder, list, String(first)], {
-        stdio: ['ignore', 'pipe', 'inherit'],
-      });
-      const ended = await collect(child, outcomes);
-      if (ended !== undefined) outcomes.set(ended, `wrong: the process ended (${child.signalCode ?? child.exitCode})`);
-      first = ended === undefined ? flips.length : ended + 1;
-    }
+    const outcomes = await tryFlips(
+      directory,
+      flips.map((flip) => [flip]),
+      options.goOn,
+    );
     return summary(flips, outcomes);
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
 }
 
-function summary(flips: readonly Flip[], outcomes: ReadonlyMap<number, string>): FlipReport {
-  const count = (outcome: FlipOutcome): number => [...outcomes.values()].filter((other) => other === outcome).length;
-  const wrong = flips.flatMap(({ file, at, bit }, index) => {
-    const outcome = outcomes.get(index) ?? 'wrong: not tried';
-    return outcome.startsWith('wrong') ? [`bit ${bit} of byte ${at} of ${file}: ${outcome}`] : [];
+function summary(flips: readonly Flip[], outcomes: readonly string[]): FlipReport {
+  const count = (outcome: FlipOutcome): number => outcomes.filter((other) => other === outcome).length;
+  const wrong = flips.flatMap((flip, index) => {
+    const outcome = outcomes[index] ?? '';
+    return outcome.startsWith('wrong') ? [flipText(flip, outcome)] : [];
   });
   return { named: count('named'), harmless: count('harmless'), tornEnd: count('torn end'), wrong };
+}
+
+/** A flip and what came of it, for a report. */
+export function flipText({ file, at, bit }: Flip, outcome: string): string {
+  return `bit ${bit} of byte ${at} of ${file}: ${outcome}`;
 }

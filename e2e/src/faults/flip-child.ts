@@ -8,17 +8,21 @@ import { join } from 'node:path';
 import { type Flip, flipOutcome } from './byte-flips.ts';
 
 const [, , directory = '', scratch = '', list = '', first = '0'] = process.argv;
-const { flips, commits, goOn }: { flips: readonly Flip[]; commits: number; goOn: boolean } = JSON.parse(readFileSync(list, 'utf8'));
+const { groups, commits, goOn }: { groups: readonly (readonly Flip[])[]; commits: number; goOn: boolean } = JSON.parse(
+  readFileSync(list, 'utf8'),
+);
 const say = (text: string): void => void writeSync(1, `${text}\n`);
 
-for (const [index, { file, at, bit }] of flips.entries()) {
+for (const [index, flips] of groups.entries()) {
   if (index < Number(first)) continue;
   say(`try ${index}`);
   const copy = join(scratch, `copy-${index}`);
   cpSync(directory, copy, { recursive: true });
-  const content = readFileSync(join(copy, file));
-  content.writeUInt8(content.readUInt8(at) ^ (1 << bit), at);
-  writeFileSync(join(copy, file), content);
+  for (const file of new Set(flips.map((flip) => flip.file))) {
+    const content = readFileSync(join(copy, file));
+    for (const { at, bit } of flips.filter((flip) => flip.file === file)) content.writeUInt8(content.readUInt8(at) ^ (1 << bit), at);
+    writeFileSync(join(copy, file), content);
+  }
   say(`is ${index} ${await flipOutcome(copy, commits, goOn)}`);
   rmSync(copy, { recursive: true, force: true });
 }

@@ -8,6 +8,7 @@ import { parseArgs } from 'node:util';
 import { SeededRandom } from '@kalamdb/testing';
 import { flipBytes } from './byte-flips.ts';
 import { exploreCrashImages } from './crash-images.ts';
+import { flipEveryByte } from './every-byte.ts';
 import { compiler } from './failing-calls.ts';
 import { sweepFaults } from './fault-sweep.ts';
 import { measureReplay, measureRows } from './sizes.ts';
@@ -27,8 +28,8 @@ const seed = Number(values.seed ?? Date.now() % 1_000_000);
 console.log(`seed ${seed}`);
 if (values.images !== undefined) console.log(await exploreCrashImages({ seed, images: Number(values.images), recoveryCutsOneIn: 10 }));
 if (values.flips !== undefined) {
-  const count = values.flips === 'all' ? undefined : Number(values.flips);
-  console.log(await flipBytes({ count, goOn: true, random: new SeededRandom(seed) }));
+  if (values.flips === 'all') console.log(await flipEveryByte(seed));
+  else console.log(await flipBytes({ count: Number(values.flips), goOn: true, random: new SeededRandom(seed) }));
 }
 if (values.calls !== undefined) {
   const cc = compiler();

@@ -4,9 +4,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { systemClock, systemRandom, systemTimers } from '@kalamdb/protocol';
 import {
-  type CommitLog,
   catchUp,
   encodeCommit,
+  type FileCommitLog,
   type LmdbStore,
   type LogEntry,
   openFileLog,
@@ -52,7 +52,7 @@ const inFolder = async (run: (path: string) => Promise<Figures>): Promise<Figure
   }
 };
 
-const openLog = (path: string, hot: LmdbStore): Promise<CommitLog> =>
+const openLog = (path: string, hot: LmdbStore): Promise<FileCommitLog> =>
   openFileLog({
     directory: join(path, 'log'),
     files: systemFiles,

@@ -5,6 +5,7 @@ import {
   type CommitRow,
   catchUp,
   encodeCommit,
+  type FileCommitLog,
   type HotStore,
   type LogEntry,
   openDataDirectory,
@@ -39,7 +40,7 @@ export interface OpenStore {
 export async function openStore(path: string): Promise<OpenStore> {
   const directory = await openDataDirectory(path, systemFiles);
   let hot: Awaited<ReturnType<typeof openLmdbStore>> | undefined;
-  let log: CommitLog | undefined;
+  let log: FileCommitLog | undefined;
   try {
     hot = await openLmdbStore({ path: directory.hotPath });
     const { appliedSeq: startSeq, incarnation } = hot;

@@ -8,11 +8,13 @@ const { values: flags } = parseArgs({
     rounds: { type: 'string', default: '500' },
     seed: { type: 'string', default: '1' },
     durability: { type: 'string' },
+    'log-file-bytes': { type: 'string' },
   },
 });
 const modes = (['sync', 'relaxed'] as const).filter((mode) => flags.durability === undefined || flags.durability === mode);
 const rounds = Math.ceil(Number(flags.rounds) / modes.length);
 for (const durability of modes) {
-  const counts = await runKills({ seed: Number(flags.seed), rounds, durability });
+  const logFileBytes = flags['log-file-bytes'] === undefined ? undefined : Number(flags['log-file-bytes']);
+  const counts = await runKills({ seed: Number(flags.seed), rounds, durability, logFileBytes });
   console.log(`${durability}: nothing lost, nothing half there`, counts);
 }

@@ -1,11 +1,12 @@
 import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { SeededRandom, ServerProcess } from '@kalamdb/testing';
 import { UNHURRIED_SETTINGS } from '../server-settings.ts';
 import { Api } from '../sql-api.ts';
+import { Definer } from './definer.ts';
 import { Ledger, type Place, type ReadRow, type RowName } from './ledger.ts';
 import { liveRow, Subscriber } from './subscriber.ts';
 import { blockWriter, type Plan, singleWriter, textOf, transactionWriter, type Writer, writerOf } from './writers.ts';
@@ -27,6 +28,8 @@ export interface KillRunOptions {
   readonly seed: number;
   readonly rounds: number;
   readonly durability: 'sync' | 'relaxed';
+  /** Size of each file of the log: with small ones they turn over all the time. */
+  readonly logFileBytes?: number | undefined;
 }
 
 /** What happened, by name. */
@@ -77,6 +80,7 @@ class KillLoop {
   readonly #api = new Api();
   readonly #ledger = new Ledger();
   readonly #writers: readonly Writer[];
+  readonly #definers: readonly Definer[] = [new Definer(1), new Definer(2)];
   #server: ServerProcess | undefined;
   #subscriber: Subscriber | undefined;
   #commits = 0;
@@ -137,6 +141,7 @@ class KillLoop {
       const { present, absent } = this.#ledger.settle(actual);
       this.#note('unanswered and there', present);
       this.#note('unanswered and not there', absent);
+      await this.#checkDefinitions();
       if (number % CATCH_UP_EVERY === 0) await this.#catchUp(actual);
     } catch (error) {
       throw new Error(`seed ${this.#options.seed}, ${this.#options.durability}, round ${number}: ${String(error)}`, { cause: error });
@@ -149,9 +154,29 @@ class KillLoop {
     await this.#start();
     const actual = await this.#readAll();
     this.#ledger.settle(actual);
+    await this.#checkDefinitions();
+    await this.#checkJobs();
     await this.#catchUp(actual);
     this.#note('subscriber connected', this.#subscriber?.counts.resumes);
     this.#note('row versions delivered', this.#subscriber?.counts.versions);
+    const logs = readdirSync(join(this.#folder, 'data', 'log')).filter((name) => name.endsWith('.log'));
+    this.#note('log files begun', Math.max(...logs.map((name) => Number.parseInt(name, 10))));
+  }
+
+  /** What every DROP TABLE that was carried out has left behind is removed in the end, however often its job was interrupted. */
+  async #checkJobs(): Promise<void> {
+    const jobs = async (): Promise<readonly (readonly unknown[])[]> =>
+      (await this.#api.rows('root', "SELECT job_id, status FROM system.jobs WHERE job_type = 'cleanup'"))[0] ?? [];
+    for (;;) {
+      const states = (await jobs()).map(([, status]) => String(status));
+      const wrong = states.filter((status) => !['queued', 'running', 'retrying', 'completed'].includes(status));
+      if (wrong.length > 0) throw new Error(`cleanup jobs have ${wrong.join(', ')}`);
+      if (states.every((status) => status === 'completed')) {
+        this.#note('cleanup jobs completed', states.length);
+        return;
+      }
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
   }
 
   async close(): Promise<void> {
@@ -161,9 +186,10 @@ class KillLoop {
 
   async #start(signal?: AbortSignal): Promise<void> {
     const began = performance.now();
-    const { durability } = this.#options;
+    const { durability, logFileBytes } = this.#options;
+    const environment = logFileBytes === undefined ? {} : { KALAMDB_STORAGE_LOG_FILE_BYTES: String(logFileBytes) };
     const options = { folder: this.#folder, durability, rootPassword: ROOT_PASSWORD, settings: UNHURRIED_SETTINGS, port: this.#port };
-    this.#server = await ServerProcess.start({ ...options, signal });
+    this.#server = await ServerProcess.start({ ...options, environment, signal });
     this.#api.url = this.#server.url;
     this.#startMillis = performance.now() - began;
     this.#dying = false;
@@ -189,7 +215,11 @@ class KillLoop {
   /** Runs all writers and a reader, and kills the server after some time or right after an acknowledgement. */
   async #writeUntilKilled(round: number): Promise<void> {
     this.#acknowledgedInRound = 0;
-    const running = [...this.#writers.map((writer) => this.#run(writer)), ...USERS.map((user) => this.#readWhileWriting(user))];
+    const running = [
+      ...this.#writers.map((writer) => this.#run(writer)),
+      ...this.#definers.map((definer) => this.#define(definer)),
+      ...USERS.map((user) => this.#readWhileWriting(user)),
+    ];
     const all = Promise.all(running);
     // Whoever finds something wrong before the kill ends the round at once.
     await Promise.race([this.#momentToKill(round), all]);
@@ -221,6 +251,45 @@ class KillLoop {
         if (error instanceof Killed) return;
         throw error;
       }
+    }
+  }
+
+  async #define(definer: Definer): Promise<void> {
+    while (!this.#dying) {
+      const step = definer.next(this.#random);
+      const answer = await this.#api.sql('root', step.sql).catch((error: unknown) => {
+        if (!this.#dying) throw error;
+        return undefined;
+      });
+      if (answer === undefined) {
+        this.#note('definitions unanswered');
+        return definer.unanswered(step);
+      }
+      if (answer.error !== undefined) throw new Error(`${step.sql}: ${answer.error}`);
+      definer.answered(step);
+      this.#note(`definition: ${step.label}`);
+    }
+  }
+
+  async #checkDefinitions(): Promise<void> {
+    const [namespaces = [], tables = []] = await this.#api.rows(
+      'root',
+      'SELECT namespace_id FROM system.namespaces; SELECT namespace_id, table_name FROM system.tables',
+    );
+    const found = new Map<string, readonly number[]>();
+    for (const [namespace, name] of tables.map((row) => row.map(String))) {
+      if (!this.#definers.some((definer) => definer.owns(namespace ?? ''))) continue;
+      const [rows = []] = await this.#api.rows('root', `SELECT id FROM ${namespace}.${name} ORDER BY id`);
+      found.set(
+        `${namespace}.${name}`,
+        rows.map(([id]) => Number(id)),
+      );
+    }
+    const ids = namespaces.map(([id]) => String(id));
+    for (const definer of this.#definers) {
+      const own = new Set(ids.filter((id) => definer.owns(id)));
+      const done = definer.settle({ namespaces: own, tables: new Map([...found].filter(([name]) => definer.owns(name))) });
+      if (done) this.#note('definitions unanswered and there');
     }
   }
 

@@ -1,0 +1,106 @@
+import type { SeededRandom } from '@kalamdb/testing';
+import { type ExpressionNode, smaller, textOf } from './expression-node.ts';
+import type { ExpressionGenerator } from './expressions.ts';
+
+/** Operations that an expression is deep at most. */
+const DEPTH_MAX = 3;
+
+/** A sort key: which output, and how. */
+interface SortTerm {
+  /** 0-based. */
+  readonly output: number;
+  readonly suffix: string;
+}
+
+/** A query over one table, as parts from which smaller queries can be made. */
+export interface GeneratedQuery {
+  readonly items: readonly ExpressionNode[];
+  readonly where: ExpressionNode | undefined;
+  /** The first `groups` outputs are the group keys; `undefined`: not grouped. */
+  readonly groups: number | undefined;
+  readonly having: ExpressionNode | undefined;
+  readonly distinct: boolean;
+  /** `undefined`: in no order. Else followed by every other output, and the key, so that the order is total. */
+  readonly sort: readonly SortTerm[] | undefined;
+  readonly limit: string;
+}
+
+/** A random query. */
+export function generateQuery(random: SeededRandom, expressions: ExpressionGenerator): GeneratedQuery {
+  const any = (): ExpressionNode => expressions.expression(expressions.family(), random.integer(DEPTH_MAX + 1));
+  const where = random.integer(2) === 0 ? expressions.expression('boolean', DEPTH_MAX) : undefined;
+  const list = (count: number, make: () => ExpressionNode): readonly ExpressionNode[] => Array.from({ length: count }, make);
+  const isGrouped = random.integer(3) === 0;
+  const groups = isGrouped ? random.integer(3) : undefined;
+  const items = isGrouped
+    ? [...list(groups ?? 0, any), ...list(1 + random.integer(3), () => expressions.aggregate())]
+    : list(1 + random.integer(4), any);
+  const suffixes = ['', ' ASC', ' DESC', ' NULLS FIRST', ' DESC NULLS LAST'];
+  const terms = Array.from({ length: random.integer(3) }, () => ({ output: random.integer(items.length), suffix: random.pick(suffixes) }));
+  const sort = random.integer(2) === 0 ? terms : undefined;
+  return {
+    items,
+    where,
+    groups,
+    having: isGrouped && random.integer(4) === 0 ? having(expressions) : undefined,
+    distinct: !isGrouped && random.integer(5) === 0,
+    sort,
+    limit: sort !== undefined && random.integer(3) === 0 ? ` LIMIT ${random.integer(8)}${random.integer(2) === 0 ? ' OFFSET 2' : ''}` : '',
+  };
+}
+
+function having(expressions: ExpressionGenerator): ExpressionNode {
+  return { family: 'boolean', parts: [expressions.aggregate()], render: ([aggregate = '']) => `${aggregate} IS NOT NULL` };
+}
+
+/** The text of a query over a table. */
+export function queryText(query: GeneratedQuery, table: string): string {
+  const { items, where, groups, having, distinct, sort, limit } = query;
+  const outputs = items.map((item, index) => `${textOf(item)} AS o${index + 1}`).join(', ');
+  const parts = [`SELECT ${distinct ? 'DISTINCT ' : ''}${outputs} FROM ${table}`];
+  if (where !== undefined) parts.push(`WHERE ${textOf(where)}`);
+  if (groups !== undefined && groups > 0)
+    parts.push(
+      `GROUP BY ${items
+        .slice(0, groups)
+        .map((_, index) => index + 1)
+        .join(', ')}`,
+    );
+  if (having !== undefined) parts.push(`HAVING ${textOf(having)}`);
+  if (sort !== undefined) {
+    const terms = sort.map(({ output, suffix }) => `${output + 1}${suffix}`);
+    const rest = items.map((_, index) => String(index + 1)).filter((ordinal) => !terms.some((term) => term.split(' ')[0] === ordinal));
+    parts.push(`ORDER BY ${[...terms, ...rest, ...(groups === undefined && !distinct ? ['id'] : [])].join(', ')}`);
+  }
+  return parts.join(' ') + limit;
+}
+
+/** Smaller queries than one, those that lose most first. */
+export function* smallerQueries(query: GeneratedQuery): Generator<GeneratedQuery> {
+  if (query.where !== undefined) yield { ...query, where: undefined };
+  if (query.having !== undefined) yield { ...query, having: undefined };
+  if (query.limit !== '') yield { ...query, limit: '' };
+  if (query.sort !== undefined) yield { ...query, sort: undefined, limit: '' };
+  if (query.distinct) yield { ...query, distinct: false };
+  for (const [index] of query.items.entries()) if (query.items.length > 1) yield withoutItem(query, index);
+  for (const [index, item] of query.items.entries()) {
+    for (const less of smaller(item)) {
+      const isKey = query.groups === undefined || index < query.groups;
+      const callsLess = /^(count|sum|avg|min|max|bool_|std|var)/.test(textOf(less));
+      if (isKey || callsLess) yield { ...query, items: query.items.with(index, less) };
+    }
+  }
+  if (query.where !== undefined) for (const where of smaller(query.where)) if (where.family === 'boolean') yield { ...query, where };
+}
+
+function withoutItem(query: GeneratedQuery, index: number): GeneratedQuery {
+  const { items, groups, sort } = query;
+  return {
+    ...query,
+    items: items.toSpliced(index, 1),
+    groups: groups === undefined ? undefined : index < groups ? groups - 1 : groups,
+    sort: sort
+      ?.filter(({ output }) => output !== index)
+      .map(({ output, suffix }) => ({ output: output > index ? output - 1 : output, suffix })),
+  };
+}
