@@ -91,8 +91,8 @@ export async function commitToCallback(target: Target): Promise<readonly Measure
 }
 
 /** When each row arrived; refuses one that arrives twice. */
-class Arrivals {
-  readonly at = new Map<number, number>();
+export class Arrivals {
+  readonly at: Map<number, number> = new Map();
   #waiting: { readonly id: number; readonly resolve: () => void } | undefined;
 
   note(id: number): void {

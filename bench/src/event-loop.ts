@@ -1,4 +1,5 @@
-// Measures how long the event loop is busy at a stretch, and what single-row INSERTs take, while large scans run.
+// Measures how long the event loop is busy at a stretch: in work of many rows, case by case, and while large scans run, together with
+// what single-row INSERTs take then. `--only text` takes the cases with that text in their names, `--scans false` leaves the scans out.
 
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -8,9 +9,18 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { type Database, openDatabase, type Session } from '@kalamdb/engine';
 import { insertPatiently } from './insert-patiently.ts';
+import { failureText, fillCases, LOOP_CASES, type LoopCase, settled } from './loop-cases.ts';
+import { type LoopFigures, LoopWatch } from './loop-watch.ts';
 
 const { values: flags } = parseArgs({
-  options: { rows: { type: 'string', default: '1000000' }, seconds: { type: 'string', default: '5' }, folder: { type: 'string' } },
+  options: {
+    rows: { type: 'string', default: '1000000' },
+    seconds: { type: 'string', default: '5' },
+    folder: { type: 'string' },
+    rounds: { type: 'string', default: '5' },
+    only: { type: 'string', default: '' },
+    scans: { type: 'string', default: 'true' },
+  },
 });
 const rowCount = Number(flags.rows);
 const seconds = Number(flags.seconds);
@@ -106,11 +116,50 @@ async function measure(database: Database): Promise<void> {
   }
 }
 
+const middle = (sorted: readonly number[]): number => sorted[sorted.length >> 1] ?? Number.NaN;
+
+async function measureCase(database: Database, found: LoopCase): Promise<void> {
+  const session = database.session({ userId: 'root', role: 'system' });
+  const taken: number[] = [];
+  const figures: LoopFigures[] = [];
+  for (let round = 0; round < Number(flags.rounds); round++) {
+    await found.prepare?.(session, round);
+    await settled(database);
+    const watch = new LoopWatch();
+    watch.start();
+    const start = performance.now();
+    await found.run(session, round, database);
+    taken.push(performance.now() - start);
+    await settled(database);
+    figures.push(watch.stop());
+  }
+  const median = (of: (figures: LoopFigures) => number): string => middle(figures.map(of).sort((x, y) => x - y)).toFixed(1);
+  const cells = [
+    middle(taken.sort((x, y) => x - y)).toFixed(0),
+    median((x) => x.longestOwnMillis),
+    Math.max(...figures.map((x) => x.longestOwnMillis)).toFixed(1),
+    figures.reduce((sum, x) => sum + x.overGoal, 0),
+    median((x) => x.longestCollectionMillis),
+    median((x) => x.longestMillis),
+  ];
+  console.log(`| ${found.name} | ${cells.join(' | ')} |`);
+}
+
+async function measureCases(database: Database): Promise<void> {
+  await fillCases(database.session({ userId: 'root', role: 'system' }));
+  const heads = ['median of rounds', 'of all rounds', 'turns over 5 ms', 'longest collection ms', 'longest turn with collections ms'];
+  console.log(`\n| case, ${flags.rounds} rounds | ms | longest turn ms, ${heads.join(' | ')} |\n|---|---|---|---|---|---|---|`);
+  for (const found of LOOP_CASES.filter(({ name }) => name.includes(flags.only))) {
+    await measureCase(database, found).catch((error: unknown) => console.log(`| ${found.name} | ${failureText(error)} |`));
+  }
+}
+
 let nextId = 1_000_000_000;
 const folder = flags.folder ?? mkdtempSync(join(tmpdir(), 'kalamdb-event-loop-'));
 const database = await openDatabase({ directory: folder, durability: 'relaxed', rootPassword: 'bench-only-password' });
 try {
-  await measure(database);
+  await measureCases(database);
+  if (flags.scans === 'true') await measure(database);
 } finally {
   await database.close();
   rmSync(folder, { recursive: true, force: true });

@@ -26,6 +26,7 @@ const MEDIANS: Readonly<Record<string, { readonly relaxed: number; readonly sync
   'GROUP BY over 10000 rows': { relaxed: 4, sync: 4 },
   [lookupName(LARGE_ROWS)]: { relaxed: 0.3, sync: 0.3 },
   'INSERT due to callback at 2000 commits/s': { relaxed: 1, sync: 1.25 },
+  'event due to callback at 10000 events/s': { relaxed: 5, sync: 5 },
 };
 
 /** The goal for the median of a case; `undefined` when there is none. */
@@ -42,5 +43,12 @@ export const GOALS = {
   secondStartMillis: below(2000, 'ms') as Goal,
   idleMiB: below(120, 'MiB') as Goal,
   idlePercent: below(1, '%') as Goal,
+  /** Of one core; 10,000 events in a second are 100 each. */
+  eventMicros: below(100, 'us') as Goal,
+  catalogMillis: below(20, 'ms') as Goal,
+  tableListMillis: below(100, 'ms') as Goal,
+  addColumnMillis: below(50, 'ms') as Goal,
   blockMillis: below(5, 'ms') as Goal,
+  connectionsPerSecond: { text: '>= 1000 /s', met: (value: number) => value >= 1000 } as Goal,
+  connectionKib: below(30, 'KiB') as Goal,
 } as const;

@@ -4,18 +4,24 @@
 import { cpus } from 'node:os';
 import { parseArgs } from 'node:util';
 import { commitToCallback, emptyHandler, insertBatch, insertInTransaction, insertOne } from './cases.ts';
+import { addColumnMillis, dearestCatalogQuery, tableListMillis } from './catalog-queries.ts';
 import { curves } from './curves.ts';
 import { type Durability, GOALS, LARGE_ROWS, LARGE_TABLES } from './goals.ts';
+import { httpCases } from './http-cases.ts';
 import { emptyServer, makeLargeDirectory, startMillis, withFolder, withServer } from './processes.ts';
 import { lookupName, pointLookups, selects } from './reads.ts';
 import { type Figure, printCases, printFigures } from './report.ts';
 import { corePercent, longestBlockMillis, residentMiB } from './server-figures.ts';
+import { streamEvents } from './stream-cases.ts';
 import { at, fill, run, type Target, withConnections } from './target.ts';
+import { webSocketConnections } from './web-socket-connections.ts';
 
 /** Rows of the small table that look-ups in the large one are compared with. */
 const FEW_ROWS = 1000;
 /** Seconds for which an idle server is watched, and left alone before. */
 const IDLE_SECONDS = 3;
+/** Open WebSocket connections of which the cost is told. */
+const CONNECTIONS = 10_000;
 /** Starts of which the median counts. */
 const STARTS = 3;
 
@@ -46,12 +52,19 @@ async function measureCases(durability: Durability, empty: Target): Promise<void
         await insertBatch(target),
         await insertInTransaction(target),
         ...(await selects(target)),
+        ...(await httpCases(target)),
         ...(await commitToCallback(target)),
       ];
+      const events = await streamEvents(target, pid);
       const share = (100 * inserts.perSecond) / floor.perSecond;
-      printCases(`durability ${durability}; server resident at the end: ${residentMiB(pid)} MiB`, measured, durability);
+      printCases(
+        `durability ${durability}; server resident at the end: ${residentMiB(pid)} MiB`,
+        [...measured, events.measured],
+        durability,
+      );
       printFigures([
         { name: 'INSERT of 64 clients, of what the empty handler answers', value: share, unit: '%', goal: GOALS.insertShare },
+        { name: 'processor time of the server for an event of a stream', value: events.micros, unit: 'us', goal: GOALS.eventMicros },
         { name: 'longest block of the event loop', value: await longestBlockMillis(target), unit: 'ms', goal: GOALS.blockMillis },
       ]);
     }),
@@ -62,11 +75,12 @@ async function measureCases(durability: Durability, empty: Target): Promise<void
 async function measureLarge(folder: string, durability: Durability): Promise<void> {
   const starts: number[] = [];
   for (let i = 0; i < STARTS; i++) starts.push(await startMillis({ folder, durability }));
-  await withServer({ folder, durability, seconds }, async (target) => {
+  await withServer({ folder, durability, seconds }, async (target, pid) => {
     const table = `bench.few_${durability}`;
     await withConnections(target.url, 1, (connections) => fill(at(connections, 0), target, { table, rows: FEW_ROWS }));
     const few = await pointLookups(target, { table, rows: FEW_ROWS });
     const many = await pointLookups(target, { table: 'bench.large', rows: LARGE_ROWS });
+    const dearest = await dearestCatalogQuery(target, pid);
     printCases(`durability ${durability}; ${LARGE_ROWS} rows, ${LARGE_TABLES} tables`, [few, many], durability);
     printFigures([
       {
@@ -74,6 +88,19 @@ async function measureLarge(folder: string, durability: Durability): Promise<voi
         value: (100 * many.p50Millis) / few.p50Millis,
         unit: '%',
         goal: GOALS.lookupShare,
+      },
+      {
+        name: `catalog of ${LARGE_TABLES} tables, the dearest: ${dearest.sql}`,
+        value: dearest.millis,
+        unit: 'ms',
+        goal: GOALS.catalogMillis,
+      },
+      { name: `SHOW TABLES of ${LARGE_TABLES} tables`, value: await tableListMillis(target, pid), unit: 'ms', goal: GOALS.tableListMillis },
+      {
+        name: `ALTER TABLE … ADD COLUMN, ${LARGE_ROWS} rows`,
+        value: await addColumnMillis(target, `added_${durability}`),
+        unit: 'ms',
+        goal: GOALS.addColumnMillis,
       },
       { name: 'start', value: median(starts), unit: 'ms', goal: GOALS.startMillis },
     ]);
@@ -94,6 +121,20 @@ async function measureIdle(durability: Durability): Promise<readonly Figure[]> {
       ];
     });
   });
+}
+
+/** What it costs that somebody is connected; the durability does not matter to it. */
+async function measureConnections(): Promise<void> {
+  await withFolder((folder) =>
+    withServer({ folder, durability: 'relaxed', seconds }, async (target, pid) => {
+      const { perSecond, kibEach } = await webSocketConnections(target, pid, CONNECTIONS);
+      console.log(`\n### ${CONNECTIONS} WebSocket connections`);
+      printFigures([
+        { name: 'WebSocket connections accepted', value: perSecond, unit: '/s', goal: GOALS.connectionsPerSecond },
+        { name: 'memory of an idle WebSocket connection', value: kibEach, unit: 'KiB', goal: GOALS.connectionKib },
+      ]);
+    }),
+  );
 }
 
 async function measureCurves(durability: Durability): Promise<void> {
@@ -129,4 +170,5 @@ if (flags.curves) {
     console.log(`\n### durability ${mode}; an empty directory`);
     printFigures(await measureIdle(mode));
   }
+  await measureConnections();
 }

@@ -14,7 +14,9 @@ const PASSWORD = 'bench-only-password';
 const SETTINGS = `
 [rate_limit]
 max_queries_per_sec = 1000000
-max_auth_requests_per_ip_per_sec = 1000
+max_auth_requests_per_ip_per_sec = 1000000
+[websocket]
+client_timeout_secs = 3600
 `;
 
 /** A server to start: its folder and mode. */

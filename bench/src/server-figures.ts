@@ -27,7 +27,8 @@ export function longestBlockMillis(target: Target): Promise<number> {
   });
 }
 
-function cpuMicros(pid: number): number {
+/** Processor time of a process since it began, in microseconds; NaN where the system does not tell. */
+export function cpuMicros(pid: number): number {
   if (process.platform !== 'linux') return Number.NaN;
   const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? [];
   return (Number(fields[11]) + Number(fields[12])) * TICK_MICROS;
