@@ -31,8 +31,20 @@ function check(name, command, args) {
   else failed += 1;
 }
 
+/** Installs a Chromium for the tests of the client in a browser, where this can be done; without one they are left out. */
+function ensureChromium() {
+  const there = (command) => spawnSync('sh', ['-c', `command -v ${command}`]).status === 0;
+  if (['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable'].some(there)) return;
+  const install = 'apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends chromium';
+  if (process.getuid?.() !== 0 || !there('apt-get'))
+    console.log('\n== Chromium: not here, and cannot be installed; its tests are left out');
+  else if (!step('Chromium', 'sh', ['-c', `(${install}) > ${scratch}/chromium.log 2>&1`]))
+    console.log('Chromium could not be installed; its tests are left out');
+}
+
 ensureInstalled();
 ensureBuilt();
+ensureChromium();
 
 const tests = join(scratch, 'tests.json');
 const testsOk = step('tests', 'npm', ['test', '--', '--reporter=default', '--reporter=json', `--outputFile.json=${tests}`]);
@@ -47,6 +59,20 @@ if (existsSync(join(root, '../shared/golden/replay.mjs'))) {
   count(golden, { passed: 'passed', failed: 'failed' }, goldenOk);
 } else {
   console.log('\n== recorded exchanges: not at hand, left out');
+}
+
+if (existsSync(join(root, '../shared/sqllogictest'))) {
+  const corpus = join(scratch, 'sqllogictest.json');
+  const corpusOk = step('public SQL corpus', process.execPath, [
+    'scripts/sqllogictest.mjs',
+    '--dir',
+    '../shared/sqllogictest',
+    '--json',
+    corpus,
+  ]);
+  count(corpus, { passed: 'passed', failed: 'failed' }, corpusOk);
+} else {
+  console.log('\n== public SQL corpus: not at hand, left out');
 }
 
 console.log(`\n${passed} passed, ${failed} failed`);

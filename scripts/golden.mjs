@@ -16,10 +16,12 @@ const { values: flags } = parseArgs({ options: { only: { type: 'string' }, json:
 
 const PROFILES = ['default', 'setup', 'limits'];
 
-/** The settings the exchanges were recorded under, but for the query limits, which are off. */
+/** The settings the exchanges were recorded under, but for the query limits, which are off; there was no `/metrics`. */
 function settings(profile) {
   const limited = profile === 'limits';
   return `
+[metrics]
+enabled = false
 [limits]
 max_query_limit = 0
 default_query_limit = 0
