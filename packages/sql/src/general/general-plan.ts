@@ -17,6 +17,8 @@ export interface GeneralOutput {
   readonly column: ColumnInfo | undefined;
   /** Its type in the dialect; `undefined` when only DuckDB has one for it (intervals, lists). */
   readonly type: DataType | undefined;
+  /** The type that clients are told when it is not that of the cells. */
+  readonly shownAs?: DataType;
 }
 
 /**

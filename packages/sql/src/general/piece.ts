@@ -19,6 +19,8 @@ export interface Piece {
   readonly element: DataType | undefined;
   /** The table column that it is, unchanged. */
   readonly column: ColumnInfo | undefined;
+  /** The type that clients are told when it is an output and not that of its cells. */
+  readonly shownAs?: DataType;
 }
 
 const NO_ROW: InputRow = { cells: [], seq: 0n, deleted: false };

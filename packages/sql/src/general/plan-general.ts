@@ -36,7 +36,12 @@ export function planGeneral(text: string, request: GeneralRequest): GeneralPlan 
     text: query.text,
     sources: plan.sources,
     parameters: [],
-    outputs: query.outputs.map(({ name, piece }) => ({ name, column: piece.column, type: typeOf(piece) })),
+    outputs: query.outputs.map(({ name, piece: { shownAs, ...piece } }) => ({
+      name,
+      column: piece.column,
+      type: typeOf(piece),
+      ...(shownAs === undefined ? {} : { shownAs }),
+    })),
     mentionsUser: plan.mentionsUser,
     limited: select.limitCount !== undefined,
   };

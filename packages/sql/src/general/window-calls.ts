@@ -22,6 +22,9 @@ const WINDOW_FUNCTIONS: ReadonlyMap<string, DataType | undefined> = new Map([
   ['nth_value', undefined],
 ]);
 
+/** Unsigned numbers of the original, which it tells clients are texts (wire-protocol 3.5). */
+const RANKS: ReadonlySet<string> = new Set(['row_number', 'rank', 'dense_rank', 'ntile']);
+
 /** Arguments: fewest and most. */
 const COUNTS: Readonly<Record<string, readonly [number, number]>> = {
   ntile: [1, 1],
@@ -73,10 +76,9 @@ export function writeWindowCall(name: string, call: FuncCall, place: Place): Pie
   const [first, second, third] = operands;
   const known = WINDOW_FUNCTIONS.get(name);
   if (first === undefined || known !== undefined) {
-    return piece(
-      `CAST(${name}(${operands.map(({ text }) => text).join(', ')})${filter}${window} AS ${known?.kind ?? 'bigint'})`,
-      known ?? plainType('bigint'),
-    );
+    const text = `CAST(${name}(${operands.map((operand) => operand.text).join(', ')})${filter}${window} AS ${known?.kind ?? 'bigint'})`;
+    const made = piece(text, known ?? plainType('bigint'));
+    return RANKS.has(name) ? { ...made, shownAs: plainType('text') } : made;
   }
   const alike = unified(third === undefined ? [first] : [first, third], name.toUpperCase(), place);
   const rest = second === undefined ? [] : [place.unit.values.as(second, plainType('bigint'))];

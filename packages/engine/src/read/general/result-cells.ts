@@ -64,7 +64,8 @@ export function resultReader(db: DuckDb, found: FoundColumn, output: GeneralOutp
   const name = output?.name ?? found.name;
   const { column, type = column?.type } = output ?? {};
   if (type !== undefined && isHeldAs(type, found.type)) {
-    return { column: { name, type, flags: column === undefined ? [] : columnFlags(column) }, read: columnReader(type) };
+    const shown = output?.shownAs === undefined ? {} : { shownAs: output.shownAs };
+    return { column: { name, type, ...shown, flags: column === undefined ? [] : columnFlags(column) }, read: columnReader(type) };
   }
   const computed = computedReader(db, found.type);
   return { column: { name, type: computed.type, flags: [] }, read: computed.read };

@@ -47,7 +47,9 @@ export function failureEnvelope(failure: SqlFailure, tookMillis: number): string
 
 /** Gives pieces as long as there are more, and returns the last one. */
 function* envelopePieces(results: readonly StatementResult[], context: EnvelopeContext): Generator<string, string, void> {
-  const streamed = results.length === 1;
+  const [first] = results;
+  // An answer with JSON in it is made by a statement and not by a query, and is written as those are.
+  const streamed = results.length === 1 && !(first?.kind === 'rows' && first.columns.some(({ isRawJson }) => isRawJson === true));
   let text = '{"status":"success","results":[';
   let separator = '';
   for (const result of foldBatch(results, context.caller)) {
