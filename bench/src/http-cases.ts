@@ -6,11 +6,13 @@ import { at, run, type Target, withConnections } from './target.ts';
 
 /** Clients that ask, or connect, at a time. */
 const CLIENTS = 64;
+/** Clients that log in at a time: hashes take turns on the cores, so more would only wait. */
+const LOGIN_CLIENTS = 8;
 const SELECT_ONE = 'SELECT 1';
 
-/** What HTTP costs: the smallest statement, over both versions, and connections that are used once. */
+/** What HTTP costs: the smallest statement, over both versions, connections that are used once, and logins. */
 export async function httpCases(target: Target): Promise<readonly Measurement[]> {
-  return [await selectOne(target), await selectOneHttp2(target), await freshConnections(target)];
+  return [await selectOne(target), await selectOneHttp2(target), await freshConnections(target), await logins(target)];
 }
 
 function selectOne(target: Target): Promise<Measurement> {
@@ -67,4 +69,16 @@ function freshConnections(target: Target): Promise<Measurement> {
       socket.on('close', () => (text.startsWith('HTTP/1.1 200') ? resolve() : reject(new Error(`refused: ${text}`))));
     });
   return load({ name: `fresh HTTP connections, ${CLIENTS} at a time`, clients: CLIENTS, seconds: target.seconds }, ask);
+}
+
+/** Logins with the default cost of a password's hash. */
+function logins(target: Target): Promise<Measurement> {
+  const { url, user, password, seconds } = target;
+  const body = JSON.stringify({ user, password });
+  return withConnections(url, LOGIN_CLIENTS, (connections) =>
+    load({ name: `login, ${LOGIN_CLIENTS} at a time`, clients: LOGIN_CLIENTS, seconds }, async (client) => {
+      const answer = await at(connections, client).post('/v1/api/auth/login', body);
+      if (answer.status !== 200) throw new Error(`login: ${answer.status} ${answer.body}`);
+    }),
+  );
 }
