@@ -14,6 +14,9 @@ interface Audited {
   readonly caller: StatementCaller;
 }
 
+/** Statements that only look at the catalog. */
+const LOOKING = /^(show|describe|subscribe)-(.*)$/;
+
 /**
  * A commit that also writes the audit row of its statement, once, in the first commit that the statement does: whatever a
  * statement changes, the row is there with it. A statement that finds nothing to do leaves none.
@@ -77,11 +80,18 @@ function detailsOf(statement: Statement): string | undefined {
   return `${what} ${operation.kind === 'add-column' ? operation.column.name : operation.column}`;
 }
 
-/** Notes a statement that has run and has written nothing, but has ended what somebody else had open. */
-export function noteKill(audit: AuditTrail, { statement, caller }: Audited): void {
-  if (statement.kind !== 'kill-live-query') return;
-  const { principal, clientAddress: address } = caller;
-  audit.note({ actor: principal.userId, action: 'KILL_LIVE_QUERY', target: `live_query:${statement.liveId}`, address });
+/** Notes a statement that has run and has written nothing: it looked at the catalog, or ended what somebody else had open. */
+export function noteRun(audit: AuditTrail, { statement, caller }: Audited): void {
+  const { principal, namespace, clientAddress: address } = caller;
+  const actor = principal.userId;
+  if (statement.kind === 'kill-live-query') {
+    audit.note({ actor, action: 'KILL_LIVE_QUERY', target: `live_query:${statement.liveId}`, address });
+    return;
+  }
+  const [, action = '', what = ''] = LOOKING.exec(statement.kind) ?? [];
+  if (action === '') return;
+  const name = nameOf(statement, namespace);
+  audit.note({ actor, action: action.toUpperCase(), target: name === undefined ? `show:${what}` : `table:${name}`, address });
 }
 
 function nameOf(statement: Statement, namespace: string): string | undefined {

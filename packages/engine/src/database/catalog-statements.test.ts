@@ -131,3 +131,18 @@ describe('KILL LIVE QUERY', () => {
     expect(rowsOf(await run(database, 'SELECT * FROM system.live'))).toEqual([]);
   });
 });
+
+describe('statements that only look at the catalog', () => {
+  it('leave audit rows that name what they looked at', async () => {
+    const database = await open();
+    await run(database, 'CREATE TABLE app.t (id INT PRIMARY KEY); SHOW NAMESPACES; DESCRIBE TABLE app.t; SUBSCRIBE TO app.t');
+    const noted = "SELECT action, target FROM system.audit_log WHERE action IN ('SHOW', 'DESCRIBE', 'SUBSCRIBE') ORDER BY action";
+    await expect
+      .poll(async () => rowsOf(await run(database, noted)))
+      .toEqual([
+        ['DESCRIBE', 'table:app.t'],
+        ['SHOW', 'show:namespaces'],
+        ['SUBSCRIBE', 'table:app.t'],
+      ]);
+  });
+});

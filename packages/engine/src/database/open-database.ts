@@ -42,7 +42,7 @@ import { type ViewBinding, viewQueryColumns } from '../session/view-query.ts';
 import type { TransactionLimits } from '../transaction/transaction.ts';
 import { Transactions } from '../transaction/transactions.ts';
 import { Autocommit } from '../write/autocommit.ts';
-import { auditedCommit, noteKill } from './audited-commit.ts';
+import { auditedCommit, noteRun } from './audited-commit.ts';
 import { followCatalog } from './catalog-events.ts';
 import { Database, type DatabaseStatus } from './database.ts';
 import { EventLoopMonitor } from './event-loop-monitor.ts';
@@ -290,7 +290,7 @@ function ddlRunner(
       exclusive,
       latch,
     });
-    noteKill(audit, { statement, caller });
+    noteRun(audit, { statement, caller });
     return result;
   };
 }
