@@ -1,26 +1,10 @@
-import { SeededRandom } from '@kalamdb/testing';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { Auth, type ClientOptions, createClient, type KalamDBClient, type LiveState, type RowData, type ServerMessage } from '../index.ts';
-import { WireServer } from './wire-server.fixture.ts';
+import { describe, expect, it } from 'vitest';
+import type { LiveState, RowData, ServerMessage } from '../index.ts';
+import { clientWorld } from './client-world.fixture.ts';
 
 const SQL = 'SELECT * FROM app.t';
-let server: WireServer;
-const clients: KalamDBClient[] = [];
-
-beforeEach(async () => {
-  server = await WireServer.start();
-});
-afterEach(async () => {
-  for (const client of clients.splice(0)) await client.shutdown();
-  await server.stop();
-});
-
-function connect(options: Partial<ClientOptions> = {}): KalamDBClient {
-  const client = createClient({ url: server.url, authProvider: async () => Auth.jwt('good'), random: new SeededRandom(1), ...options });
-  client.setReconnectDelay(1, 5);
-  clients.push(client);
-  return client;
-}
+const world = clientWorld();
+const connect = world.connect;
 
 /** Something that is waited for, and who waits. */
 function gate() {
@@ -51,7 +35,7 @@ describe('a callback that takes its time', () => {
       told.push(...seqs(event));
       running -= 1;
     });
-    for (let id = 0; id < 20; id++) server.put(id, 'row');
+    for (let id = 0; id < 20; id++) world.server.put(id, 'row');
     await stop.caughtUp();
     expect(told).toHaveLength(20);
     expect(most).toBe(1);
@@ -73,10 +57,10 @@ describe('a callback that takes its time', () => {
       },
       { mapRow: plain },
     );
-    for (let id = 0; id < 200; id++) server.put(id, 'a row of some length');
+    for (let id = 0; id < 200; id++) world.server.put(id, 'a row of some length');
     await quick.caughtUp();
     expect(others).toHaveLength(200);
-    expect(server.received.filter((text) => text.includes('"unsubscribe"'))).toHaveLength(1);
+    expect(world.server.received.filter((text) => text.includes('"unsubscribe"'))).toHaveLength(1);
     expect(told).toEqual([]);
     slow.open();
     await stop.caughtUp();
@@ -86,17 +70,17 @@ describe('a callback that takes its time', () => {
   });
 
   it('asks for the next batch of a snapshot when it is done with the one before', async () => {
-    for (let id = 0; id < 6; id++) server.put(id, 'row');
+    for (let id = 0; id < 6; id++) world.server.put(id, 'row');
     const client = connect();
     const slow = gate();
     const stop = await client.subscribeWithSql(SQL, async (event) => event.type === 'initial_data_batch' && (await slow.passed), {
       batch_size: 2,
     });
     await client.live(SQL, () => undefined);
-    expect(server.received.filter((text) => text.includes('"next_batch"'))).toHaveLength(0);
+    expect(world.server.received.filter((text) => text.includes('"next_batch"'))).toHaveLength(0);
     slow.open();
     await stop.caughtUp();
-    expect(server.received.filter((text) => text.includes('"next_batch"'))).toHaveLength(3);
+    expect(world.server.received.filter((text) => text.includes('"next_batch"'))).toHaveLength(3);
   });
 
   it('is shown the newest set, not every one in between', async () => {
@@ -108,7 +92,7 @@ describe('a callback that takes its time', () => {
       await slow.passed;
     });
     const quick = await client.live(`${SQL} WHERE TRUE`, () => undefined);
-    for (let id = 0; id < 50; id++) server.put(id, 'row');
+    for (let id = 0; id < 50; id++) world.server.put(id, 'row');
     await quick.caughtUp();
     expect(shown).toEqual([0]);
     slow.open();
@@ -125,7 +109,7 @@ describe('a callback that takes its time', () => {
       await slow.passed;
     });
     const quick = await client.live(SQL, () => undefined);
-    server.put(1, 'row');
+    world.server.put(1, 'row');
     await quick.caughtUp();
     await stop();
     slow.open();
@@ -136,7 +120,7 @@ describe('a callback that takes its time', () => {
 
 describe('having caught up', () => {
   it('is told after the rows were shown, and so is the contrary', async () => {
-    for (let id = 0; id < 5; id++) server.put(id, 'row');
+    for (let id = 0; id < 5; id++) world.server.put(id, 'row');
     const client = connect();
     const told: (LiveState | number)[] = [];
     const stop = await client.live(SQL, (rows) => told.push(rows.length), {
@@ -146,14 +130,14 @@ describe('having caught up', () => {
     await stop.caughtUp();
     const lost = gate();
     client.onDisconnect(() => lost.open());
-    server.cutAll();
+    world.server.cutAll();
     await lost.passed;
-    server.put(9, 'row');
+    world.server.put(9, 'row');
     await stop.caughtUp();
     expect(told).toEqual([5, 'caught-up', 'stale', 6, 'caught-up']);
-    server.expiredSeq = server.lastSeq;
-    server.cutAll();
-    server.remove(0);
+    world.server.expiredSeq = world.server.lastSeq;
+    world.server.cutAll();
+    world.server.remove(0);
     await stop.caughtUp();
     expect(told.slice(5)).toEqual(['stale', 'loading', 5, 'caught-up']);
   });
@@ -183,20 +167,20 @@ describe('many subscriptions', () => {
     const stops = await Promise.all(
       Array.from({ length: 250 }, (_, n) => client.live(`${SQL} WHERE n = ${n}`, (rows) => rows.length > 0 && shown++)),
     );
-    expect(server.connections).toBe(3);
-    server.put(1, 'row');
+    expect(world.server.connections).toBe(3);
+    world.server.put(1, 'row');
     await Promise.all(stops.map((stop) => stop.caughtUp()));
     expect([shown, connects]).toEqual([250, 1]);
-    server.cutAll();
-    server.put(2, 'row');
+    world.server.cutAll();
+    world.server.put(2, 'row');
     await Promise.all(stops.map((stop) => stop.caughtUp()));
     expect(shown).toBe(500);
     await client.unsubscribeAll();
-    await expect.poll(() => server.connections).toBe(1);
+    await expect.poll(() => world.server.connections).toBe(1);
   });
 
   it('share one when they show the same set, each at its own pace and until its own end', async () => {
-    server.put(1, 'row');
+    world.server.put(1, 'row');
     const client = connect();
     const seen: string[][] = [[], []];
     const first = await client.live(SQL, (rows: string[]) => seen[0]?.push(rows.join()), { mapRow: plain });
@@ -207,10 +191,10 @@ describe('many subscriptions', () => {
       onState: (state) => states.push(state),
     });
     await second.caughtUp();
-    expect(server.received.filter((text) => text.includes('"subscribe"'))).toHaveLength(1);
+    expect(world.server.received.filter((text) => text.includes('"subscribe"'))).toHaveLength(1);
     expect(client.getSubscriptions().map(({ id }) => id)).toEqual([first.id, second.id]);
     await first();
-    server.put(2, 'row');
+    world.server.put(2, 'row');
     await second.caughtUp();
     expect(seen).toEqual([['1:row'], ['(1:row)', '(1:row),(2:row)']]);
     expect(states).toEqual(['caught-up']);
@@ -224,7 +208,7 @@ describe('many subscriptions', () => {
     await client.live(SQL, () => undefined, { keyColumns: ['id', 'body'] });
     await client.live(SQL, () => undefined, { subscriptionOptions: { last_rows: 1 } });
     await client.live(SQL, () => undefined, { getKey: (row) => row['id']?.asInt() });
-    expect(server.received.filter((text) => text.includes('"subscribe"'))).toHaveLength(4);
+    expect(world.server.received.filter((text) => text.includes('"subscribe"'))).toHaveLength(4);
   });
 });
 

@@ -1,27 +1,12 @@
-import { SeededRandom, VirtualTime } from '@kalamdb/testing';
+import { VirtualTime } from '@kalamdb/testing';
 import fc from 'fast-check';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { Auth, type ClientOptions, createClient, type KalamDBClient, LogLevel, type RowData, type ServerMessage } from '../index.ts';
-import { WireServer } from './wire-server.fixture.ts';
+import { describe, expect, it } from 'vitest';
+import { Auth, type KalamDBClient, LogLevel, type RowData, type ServerMessage } from '../index.ts';
+import { clientWorld } from './client-world.fixture.ts';
 
 const SQL = 'SELECT * FROM app.t';
-let server: WireServer;
-const clients: KalamDBClient[] = [];
-
-beforeEach(async () => {
-  server = await WireServer.start();
-});
-afterEach(async () => {
-  for (const client of clients.splice(0)) await client.shutdown();
-  await server.stop();
-});
-
-function connect(options: Partial<ClientOptions> = {}): KalamDBClient {
-  const client = createClient({ url: server.url, authProvider: async () => Auth.jwt('good'), random: new SeededRandom(1), ...options });
-  client.setReconnectDelay(1, 5);
-  clients.push(client);
-  return client;
-}
+const world = clientWorld();
+const connect = world.connect;
 
 /** Resolves when `holds` does, looked at whenever something arrives. */
 function watcher() {
@@ -58,26 +43,26 @@ async function follow(client: KalamDBClient, options: { batch_size?: number } = 
     stop,
     calls: () => calls,
     rows: () => rows,
-    caughtUp: () => watch.until(() => JSON.stringify(byId(rows)) === JSON.stringify(byId([...server.rows]))),
+    caughtUp: () => watch.until(() => JSON.stringify(byId(rows)) === JSON.stringify(byId([...world.server.rows]))),
   };
 }
 
 describe('a live query over real sockets', () => {
   it('shows the snapshot once and then every change', async () => {
-    for (let id = 0; id < 5; id++) server.put(id, `row ${id}`);
+    for (let id = 0; id < 5; id++) world.server.put(id, `row ${id}`);
     const query = await follow(connect(), { batch_size: 2 });
     await query.caughtUp();
     expect(query.calls()).toBe(1);
-    server.put(2, null);
-    server.remove(0);
-    server.put(9, 'x'.repeat(2000));
+    world.server.put(2, null);
+    world.server.remove(0);
+    world.server.put(9, 'x'.repeat(2000));
     await query.caughtUp();
     expect(query.calls()).toBe(4);
   });
 
   it('keeps the order of frames while long ones are being inflated', async () => {
     const query = await follow(connect());
-    for (let id = 0; id < 50; id++) server.put(id, id % 3 === 0 ? 'y'.repeat(5000) : 'short');
+    for (let id = 0; id < 50; id++) world.server.put(id, id % 3 === 0 ? 'y'.repeat(5000) : 'short');
     await query.caughtUp();
     expect(query.rows().map((row) => (row as { id: number }).id)).toEqual(Array.from({ length: 50 }, (_, id) => id));
   });
@@ -85,9 +70,9 @@ describe('a live query over real sockets', () => {
   it.each([false, true])(
     'bridges a cut: what was missed arrives, deletes too, and nothing twice (overlapping: %s)',
     async (overlapping) => {
-      server.overlapping = overlapping;
+      world.server.overlapping = overlapping;
       const client = connect();
-      for (let id = 0; id < 5; id++) server.put(id, 'before');
+      for (let id = 0; id < 5; id++) world.server.put(id, 'before');
       const seqs: bigint[] = [];
       const watch = watcher();
       const note = (event: ServerMessage): void => {
@@ -101,53 +86,53 @@ describe('a live query over real sockets', () => {
       await client.subscribeWithSql(SQL, note);
       const query = await follow(client);
       await query.caughtUp();
-      server.cutAll();
-      server.put(1, 'during');
-      server.remove(3);
-      server.put(7, 'during');
+      world.server.cutAll();
+      world.server.put(1, 'during');
+      world.server.remove(3);
+      world.server.put(7, 'during');
       await query.caughtUp();
-      await watch.until(() => seqs.at(-1) === server.lastSeq);
+      await watch.until(() => seqs.at(-1) === world.server.lastSeq);
       expect(seqs).toEqual([...new Set(seqs)].sort((a, b) => (a < b ? -1 : 1)));
       expect(seqs).toHaveLength(8);
     },
   );
 
   it('asks for no more than it missed', async () => {
-    for (let id = 0; id < 5; id++) server.put(id, 'row');
+    for (let id = 0; id < 5; id++) world.server.put(id, 'row');
     const client = connect();
     const query = await follow(client);
     await query.caughtUp();
-    const { lastSeq } = server;
+    const { lastSeq } = world.server;
     const disconnected = new Promise<void>((resolve) => client.onDisconnect(() => resolve()));
-    server.cutAll();
+    world.server.cutAll();
     await disconnected;
-    server.put(9, 'new');
+    world.server.put(9, 'new');
     await query.caughtUp();
-    expect(server.received.filter((text) => text.includes('"subscribe"')).at(-1)).toContain(`"from":${lastSeq}`);
+    expect(world.server.received.filter((text) => text.includes('"subscribe"')).at(-1)).toContain(`"from":${lastSeq}`);
   });
 
   it('continues a snapshot that was cut between two batches', async () => {
-    for (let id = 0; id < 7; id++) server.put(id, 'row');
-    server.cutAfterFrames = 4;
+    for (let id = 0; id < 7; id++) world.server.put(id, 'row');
+    world.server.cutAfterFrames = 4;
     const query = await follow(connect(), { batch_size: 2 });
     await query.caughtUp();
     expect(query.calls()).toBe(1);
   });
 
   it('starts over when its cursor cannot be served any more, and its rows are replaced', async () => {
-    for (let id = 0; id < 5; id++) server.put(id, 'row');
+    for (let id = 0; id < 5; id++) world.server.put(id, 'row');
     const client = connect();
     const events: string[] = [];
     await client.subscribeWithSql(SQL, (event) => events.push(event.type === 'error' ? event.code : event.type));
     const query = await follow(client);
     await query.caughtUp();
-    server.expiredSeq = server.lastSeq;
-    server.remove(2);
+    world.server.expiredSeq = world.server.lastSeq;
+    world.server.remove(2);
     await query.caughtUp();
-    server.expiredSeq = server.lastSeq;
-    server.cutAll();
-    server.remove(4);
-    server.put(8, 'row');
+    world.server.expiredSeq = world.server.lastSeq;
+    world.server.cutAll();
+    world.server.remove(4);
+    world.server.put(8, 'row');
     await query.caughtUp();
     expect(events.filter((event) => event !== 'change')).toEqual([
       'subscription_ack',
@@ -161,7 +146,9 @@ describe('a live query over real sockets', () => {
   it('tells the application that the server has ended a subscription, and forgets it', async () => {
     const client = connect();
     const ended = new Promise<string>((resolve) => {
-      void client.live(SQL, () => undefined, { onError: (event) => resolve(event.code) }).then(() => server.endAll('SUBSCRIPTION_ENDED'));
+      void client
+        .live(SQL, () => undefined, { onError: (event) => resolve(event.code) })
+        .then(() => world.server.endAll('SUBSCRIPTION_ENDED'));
     });
     expect(await ended).toBe('SUBSCRIPTION_ENDED');
     expect(client.getSubscriptionCount()).toBe(0);
@@ -180,14 +167,14 @@ describe('a live query over real sockets', () => {
     expect(client.getSubscriptionCount()).toBe(0);
     // the server reads in order, so by its next answer it has read all before
     await client.live(SQL, () => undefined);
-    expect(server.received.filter((text) => text.includes('"unsubscribe"'))).toHaveLength(2);
+    expect(world.server.received.filter((text) => text.includes('"unsubscribe"'))).toHaveLength(2);
   });
 
   it('disconnect keeps subscriptions for the next connect, and ends those not yet accepted', async () => {
     const client = connect();
     const query = await follow(client);
     await client.disconnect();
-    server.put(1, 'while away');
+    world.server.put(1, 'while away');
     expect([client.isConnected(), client.getSubscriptionCount()]).toEqual([false, 1]);
     await client.connect();
     await query.caughtUp();
@@ -205,7 +192,7 @@ describe('a live query over real sockets', () => {
     });
     expect(await told).toBe('a callback threw: mine');
     const query = await follow(client);
-    server.put(1, 'row');
+    world.server.put(1, 'row');
     await query.caughtUp();
   });
 
@@ -229,7 +216,7 @@ describe('a live query over real sockets', () => {
       watch.poke();
       if (type === 'subscription_ack') throw new Error('mine');
     });
-    server.put(1, 'row');
+    world.server.put(1, 'row');
     await watch.until(() => events.includes('change'));
     expect(told).toEqual(['a callback threw: mine']);
   });
@@ -242,8 +229,8 @@ describe('a live query over real sockets', () => {
       },
     });
     const query = await follow(client);
-    server.cutAll();
-    server.put(1, 'row');
+    world.server.cutAll();
+    world.server.put(1, 'row');
     await query.caughtUp();
     expect(query.rows()).toHaveLength(1);
   });
@@ -283,9 +270,9 @@ describe('a live query over real sockets', () => {
   it('an empty subscription outlives the time in which the server still counts the socket that was cut', async () => {
     const query = await follow(connect());
     await query.caughtUp();
-    server.limitRefusals = 1;
-    server.cutAll();
-    server.put(1, 'row');
+    world.server.limitRefusals = 1;
+    world.server.cutAll();
+    world.server.put(1, 'row');
     await query.caughtUp();
     expect(query.rows()).toHaveLength(1);
   });
@@ -293,27 +280,25 @@ describe('a live query over real sockets', () => {
   it('an option that is undefined is an option that is not given', async () => {
     const query = await follow(connect({ webSocket: undefined, fetch: undefined, pingIntervalMs: undefined }));
     await query.caughtUp();
-    expect(server.connections).toBe(1);
+    expect(world.server.connections).toBe(1);
   });
 
   it('many subscriptions share one socket', async () => {
     const client = connect();
     const queries = await Promise.all(Array.from({ length: 20 }, () => follow(client)));
-    server.put(1, 'row');
+    world.server.put(1, 'row');
     await Promise.all(queries.map((query) => query.caughtUp()));
-    expect(server.connections).toBe(1);
+    expect(world.server.connections).toBe(1);
   });
 
   it('a refused token ends the attempt with the reason, after one renewal', async () => {
     let asked = 0;
-    const client = createClient({
-      url: server.url,
+    const client = connect({
       authProvider: async () => {
         asked++;
         return Auth.jwt('bad');
       },
     });
-    clients.push(client);
     await expect(client.live(SQL, () => undefined)).rejects.toMatchObject({ code: 'CREDENTIALS_REFUSED' });
     await expect(client.connect()).rejects.toMatchObject({ code: 'CREDENTIALS_REFUSED' });
     expect(asked).toBe(4);
@@ -343,13 +328,13 @@ describe('a live query over real sockets', () => {
           const client = connect();
           const query = await follow(client, { batch_size: 3 });
           for (const step of steps) {
-            if (step.kind === 'put') server.put(step.id, step.body);
-            else if (step.kind === 'remove') server.remove(step.id);
-            else if (step.kind === 'cut') server.cutAll();
-            else if (step.kind === 'cutLater') server.cutAfterFrames = step.frames;
+            if (step.kind === 'put') world.server.put(step.id, step.body);
+            else if (step.kind === 'remove') world.server.remove(step.id);
+            else if (step.kind === 'cut') world.server.cutAll();
+            else if (step.kind === 'cutLater') world.server.cutAfterFrames = step.frames;
             else await query.caughtUp();
           }
-          server.cutAfterFrames = undefined;
+          world.server.cutAfterFrames = undefined;
           await query.caughtUp();
           await client.shutdown();
         },
