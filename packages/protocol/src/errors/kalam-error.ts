@@ -4,6 +4,7 @@ import { MACHINE_ERRORS } from './machine-errors.ts';
 import { NAME_ERRORS } from './name-errors.ts';
 import { REQUEST_ERRORS } from './request-errors.ts';
 import { STATEMENT_ERRORS } from './statement-errors.ts';
+import { STORE_ERRORS } from './store-errors.ts';
 import { TRANSACTION_ERRORS } from './transaction-errors.ts';
 
 type ErrorTable = typeof STATEMENT_ERRORS &
@@ -11,6 +12,7 @@ type ErrorTable = typeof STATEMENT_ERRORS &
   typeof TRANSACTION_ERRORS &
   typeof REQUEST_ERRORS &
   typeof EDGE_ERRORS &
+  typeof STORE_ERRORS &
   typeof MACHINE_ERRORS;
 
 /** Every error the product can raise, in one table. The tests count them and check that each is documented. */
@@ -20,6 +22,7 @@ export const ERRORS: ErrorTable = {
   ...TRANSACTION_ERRORS,
   ...REQUEST_ERRORS,
   ...EDGE_ERRORS,
+  ...STORE_ERRORS,
   ...MACHINE_ERRORS,
 } satisfies Record<string, ErrorSpec>;
 

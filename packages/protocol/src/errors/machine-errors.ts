@@ -32,6 +32,14 @@ export const MACHINE_ERRORS = {
     visible: true,
     next: 'Try again.',
   },
+  ANSWERS_NOT_READ: {
+    wire: 'SQL_EXECUTION_ERROR',
+    status: 503,
+    template: 'Execution error: more than {max} bytes of answers wait for their readers',
+    retryable: true,
+    visible: true,
+    next: 'Read answers faster, or ask for less at a time.',
+  },
   QUERY_INTERRUPTED: {
     wire: 'SQL_EXECUTION_ERROR',
     status: 503,
@@ -64,13 +72,21 @@ export const MACHINE_ERRORS = {
     visible: false,
     next: 'Restore from a backup.',
   },
+  SEGMENT_WRITE_FAILED: {
+    wire: 'SQL_EXECUTION_ERROR',
+    status: 503,
+    template: 'Execution error: the segment {path} could not be written: {reason}',
+    retryable: true,
+    visible: false,
+    next: 'No row was moved; try again when the disk has space.',
+  },
   FORMAT_UNKNOWN: {
     wire: 'INTERNAL_ERROR',
     status: 500,
     template: "The data directory '{path}' has format version {found}; this release knows {known}",
     retryable: false,
     visible: false,
-    next: 'Use a newer release.',
+    next: 'Start the release that wrote it, or a newer one. Nothing was changed.',
   },
   DIRECTORY_LOCKED: {
     wire: 'INTERNAL_ERROR',

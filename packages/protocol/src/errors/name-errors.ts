@@ -64,6 +64,14 @@ export const NAME_ERRORS = {
     visible: true,
     next: 'Use IF NOT EXISTS.',
   },
+  STORAGE_NOT_FOUND: {
+    wire: 'SQL_EXECUTION_ERROR',
+    status: 400,
+    template: "Not found: Storage '{storage}' not found",
+    retryable: false,
+    visible: true,
+    next: 'SHOW STORAGES lists the storages.',
+  },
   TABLE_MISSING: {
     wire: 'SQL_EXECUTION_ERROR',
     status: 400,

@@ -399,6 +399,14 @@ export const STATEMENT_ERRORS = {
     visible: false,
     next: 'SELECT job_id, status FROM system.jobs lists the jobs.',
   },
+  NOTHING_TO_COMPACT: {
+    wire: 'SQL_EXECUTION_ERROR',
+    status: 400,
+    template: 'Not found: No compactable tables found in namespace {namespace}',
+    retryable: false,
+    visible: false,
+    next: 'SHOW TABLES IN a namespace lists its tables; streams are never compacted.',
+  },
   JOB_CONFLICT: {
     wire: 'SQL_EXECUTION_ERROR',
     status: 400,

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { Clock } from '../environment/clock.ts';
-import { SNOWFLAKE_EPOCH_MILLIS, SnowflakeSequence, snowflakeMillis } from './snowflake.ts';
+import { lastSnowflakeOf, SNOWFLAKE_EPOCH_MILLIS, SnowflakeSequence, snowflakeMillis } from './snowflake.ts';
 
 class SetClock implements Clock {
   millis = SNOWFLAKE_EPOCH_MILLIS;
@@ -96,6 +96,12 @@ describe('form', () => {
     clock.millis = Date.UTC(2026, 1, 1);
     expect(sequence.next()).toBe(276139553587204096n);
     expect(snowflakeMillis(276139553587204096n)).toBe(clock.millis);
+  });
+
+  test('the last id of a millisecond is the one before the first of the next', () => {
+    const last = lastSnowflakeOf(SNOWFLAKE_EPOCH_MILLIS + 5);
+    expect([snowflakeMillis(last), snowflakeMillis(last + 1n)]).toStrictEqual([SNOWFLAKE_EPOCH_MILLIS + 5, SNOWFLAKE_EPOCH_MILLIS + 6]);
+    expect([lastSnowflakeOf(SNOWFLAKE_EPOCH_MILLIS - 1), lastSnowflakeOf(0)]).toStrictEqual([0n, 0n]);
   });
 
   test('a clock before the epoch still gives positive ids', () => {

@@ -125,6 +125,12 @@ export class SnowflakeRun {
 
 const baseOf = (millis: number, node: number): bigint => (BigInt(millis) << millisShift) | BigInt(node << counterBits);
 
+/** The highest id that {@link snowflakeMillis} says was made at or before a time; 0n before the epoch. */
+export function lastSnowflakeOf(millis: number): bigint {
+  const past = Math.floor(millis) - SNOWFLAKE_EPOCH_MILLIS;
+  return past < 0 ? 0n : (BigInt(past + 1) << millisShift) - 1n;
+}
+
 /** When the id was made, in milliseconds since 1970 (its counter may have run ahead of the clock). */
 export function snowflakeMillis(seq: bigint): number {
   return Number(seq >> millisShift) + SNOWFLAKE_EPOCH_MILLIS;

@@ -8,7 +8,7 @@ const microsPerDay = 86_400_000_000;
 const int64Limit = 2n ** 63n;
 
 /** What keeps a cell from being one of its type: the wrong sort of thing, or a value that the type cannot hold. */
-type Fault = 'shape' | 'range' | undefined;
+export type CellFault = 'shape' | 'range' | undefined;
 
 /**
  * Asserts that a cell is what the table at {@link Cell} says for its type; NULL always is. Cells that came from
@@ -21,12 +21,13 @@ export function checkCell(cell: Cell, type: DataType): void {
   if (type.kind === 'embedding' && cell instanceof Float32Array && cell.length !== type.dimension) {
     throw kalamError('EMBEDDING_DIMENSION', { expected: type.dimension, count: cell.length });
   }
-  const fault = faultOf(cell, type);
+  const fault = cellFault(cell, type);
   if (fault === 'range') throw kalamError('VALUE_OUT_OF_RANGE', { value: String(cell), type: sqlTypeName(type) });
   if (fault === 'shape') throw mismatch(cell, type);
 }
 
-function faultOf(cell: NonNullCell, type: DataType): Fault {
+/** What is wrong with a cell of the type, without an error; {@link checkCell} says it with one. */
+export function cellFault(cell: NonNullCell, type: DataType): CellFault {
   switch (type.kind) {
     case 'boolean':
       return typeof cell === 'boolean' ? undefined : 'shape';
@@ -63,17 +64,17 @@ function faultOf(cell: NonNullCell, type: DataType): Fault {
   }
 }
 
-function integerFault(cell: NonNullCell, min: number, max: number): Fault {
+function integerFault(cell: NonNullCell, min: number, max: number): CellFault {
   if (typeof cell !== 'number') return 'shape';
   return Number.isInteger(cell) && cell >= min && cell <= max ? undefined : 'range';
 }
 
-function bigintFault(cell: NonNullCell, min: bigint, max: bigint): Fault {
+function bigintFault(cell: NonNullCell, min: bigint, max: bigint): CellFault {
   if (typeof cell !== 'bigint') return 'shape';
   return cell >= min && cell <= max ? undefined : 'range';
 }
 
-function floatFault(cell: NonNullCell, round: (value: number) => number): Fault {
+function floatFault(cell: NonNullCell, round: (value: number) => number): CellFault {
   if (typeof cell !== 'number') return 'shape';
   return Number.isFinite(cell) && round(cell) === cell ? undefined : 'range';
 }
