@@ -16,6 +16,16 @@ export interface PartitionId {
   readonly owner: string;
 }
 
+/** The cold row that a hot version has taken the place of. A mask of a segment that its partition's manifest does not name any more says nothing. */
+export interface ColdMask {
+  /** The number of its segment, 0 … 2^32-1. */
+  readonly segment: number;
+  /** Its 0-based place in the segment's file, 0 … 2^31-1. */
+  readonly row: number;
+  /** Whether the cold row is a tombstone. */
+  readonly deleted: boolean;
+}
+
 /** The newest version of a row as the hot tier keeps it. */
 export interface StoredRow {
   readonly key: RowKey;
@@ -26,6 +36,8 @@ export interface StoredRow {
   readonly deleted: boolean;
   /** The encoded cells (protocol's row codec). A tombstone keeps the columns of the row it ended. */
   readonly bytes: Uint8Array;
+  /** Set when a segment holds an older version of the row. */
+  readonly masks?: ColdMask | undefined;
 }
 
 /** One row of a commit: the new version, and the `_seq` of the version it replaces (0n: none), which leaves the seq index. */
@@ -117,6 +129,20 @@ export interface HotSnapshot {
   close(): void;
 }
 
+/** Rows of a partition that a segment holds. */
+export interface FlushedRows {
+  readonly partition: PartitionId;
+  /** All rows with a `_seq` at or below it. */
+  readonly throughSeq: bigint;
+}
+
+/** Tombstones that have been kept long enough. */
+export interface ExpiredTombstones {
+  readonly partition: PartitionId;
+  /** Under which keys they lie, and their `_seq`s: whatever else lies there by now stays. */
+  readonly rows: readonly { readonly key: RowKey; readonly seq: bigint }[];
+}
+
 /** What one step of a purge removed. */
 export interface PurgedRows {
   /** Rows that were not tombstones. */
@@ -143,5 +169,14 @@ export interface HotStore {
   apply(entries: readonly LogEntry[]): Promise<void>;
   /** Removes at most `rowsMax` rows of a dropped table, tombstones included. */
   purge(tableId: number, rowsMax: number): Promise<PurgedRows>;
+  /** Removes at most `rowsMax` rows of a partition whose `_seq` is at or below `throughSeq`, tombstones included: a segment holds them. */
+  purgeFlushed(flushed: FlushedRows, rowsMax: number): Promise<PurgedRows>;
+  /** Removes tombstones, all in one step: no more than a few thousand at a time. */
+  purgeTombstones(expired: ExpiredTombstones): Promise<PurgedRows>;
+  /**
+   * Writes rows beside the log, in one durable transaction that leaves the applied point where it is: a restore does so with partitions
+   * that nobody can read yet. `payload` is an encoded commit of rows that replace nothing; its name says nothing.
+   */
+  load(payload: Uint8Array): Promise<void>;
   close(): Promise<void>;
 }

@@ -6,7 +6,7 @@ import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { LogEntry, PartitionId } from './contract.ts';
 import { systemFiles } from './files/file-system.ts';
-import { catchUp } from './hot/catch-up.ts';
+import { CatchUp, catchUp } from './hot/catch-up.ts';
 import { type Change, HotModel, rowText } from './hot/hot-model.fake.ts';
 import { type LmdbStore, openLmdbStore } from './hot/lmdb-store.ts';
 import { type FileCommitLog, openFileLog } from './log/file-log.ts';
@@ -40,8 +40,9 @@ class Pair {
     const hot = await openLmdbStore({ path: join(directory, 'hot') });
     const { incarnation, appliedSeq: startSeq } = hot;
     const options = { directory: join(directory, 'log'), files: systemFiles, timers: systemTimers, random: systemRandom };
-    const log = await openFileLog({ ...options, incarnation, startSeq, fileBytes });
-    await catchUp(log, hot);
+    const follower = new CatchUp(hot);
+    const log = await openFileLog({ ...options, incarnation, startSeq, fileBytes, follower });
+    await catchUp(log, hot, follower);
     return new Pair(hot, log);
   }
 

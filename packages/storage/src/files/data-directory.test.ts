@@ -74,11 +74,17 @@ describe('the lock of a directory', () => {
 describe('the format of a directory', () => {
   it('is written once and accepted afterwards', async () => {
     await (await openDataDirectory(path, systemFiles)).close();
-    expect(await readFile(join(path, 'format.json'), 'utf8')).toBe('{"format":1}\n');
+    expect(await readFile(join(path, 'format.json'), 'utf8')).toBe('{"format":2}\n');
     await (await openDataDirectory(path, systemFiles)).close();
   });
 
-  it.each(['{"format":2}', '{"format":"x"}', '{}', 'torn'])('is refused when it is %s, and the lock is free again', async (content) => {
+  it('of an older release is taken over', async () => {
+    await writeFile(join(path, 'format.json'), '{"format":1}\n');
+    await (await openDataDirectory(path, systemFiles)).close();
+    expect(await readFile(join(path, 'format.json'), 'utf8')).toBe('{"format":2}\n');
+  });
+
+  it.each(['{"format":3}', '{"format":"x"}', '{}', 'torn'])('is refused when it is %s, and the lock is free again', async (content) => {
     await writeFile(join(path, 'format.json'), content);
     for (let attempt = 0; attempt < 2; attempt += 1) {
       await expect(openDataDirectory(path, systemFiles)).rejects.toMatchObject({ code: 'FORMAT_UNKNOWN' });

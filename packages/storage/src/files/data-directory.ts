@@ -6,7 +6,9 @@ import type { FileSystem } from './file-system.ts';
 import { publishFile } from './whole-file.ts';
 
 /** Format version of the data directory as a whole: what lies where. Raised with every change that an older release would misread. */
-export const directoryFormat: number = 1;
+export const directoryFormat: number = 2;
+/** Formats that this release takes over: 1 knows no rows that mask cold ones. */
+const takenOver: ReadonlySet<string> = new Set(['1']);
 
 const FORMAT_NAME = 'format.json';
 
@@ -38,19 +40,24 @@ const checkFormat = async (files: FileSystem, path: string): Promise<void> => {
   const known = directoryFormat;
   if (content !== undefined) {
     const found = foundFormat(content);
-    if (found !== String(known)) throw kalamError('FORMAT_UNKNOWN', { path, found, known });
+    if (found === String(known)) return;
+    if (!takenOver.has(found)) throw kalamError('FORMAT_UNKNOWN', { path, found, known });
+    await publishFormat(files, formatPath);
     return;
   }
   for (const name of ['log', 'hot']) {
     if ((await files.stat(join(path, name))) === undefined) continue;
     throw kalamError('DAMAGED_DATA', { where: `the data directory '${path}'`, reason: `${FORMAT_NAME} is missing although there is data` });
   }
-  await publishFile(files, formatPath, Buffer.from(`${JSON.stringify({ format: known })}\n`));
+  await publishFormat(files, formatPath);
 };
+
+const publishFormat = (files: FileSystem, formatPath: string): Promise<void> =>
+  publishFile(files, formatPath, Buffer.from(`${JSON.stringify({ format: directoryFormat })}\n`));
 
 /**
  * Opens a data directory, making it if it is not there: takes its lock (DIRECTORY_LOCKED names the process that has it) and checks
- * `format.json`, `{"format":1}` (FORMAT_UNKNOWN for any other version, and for data without the file).
+ * `format.json`, `{"format":2}` (FORMAT_UNKNOWN for a version that it does not know, and for data without the file).
  */
 export async function openDataDirectory(path: string, files: FileSystem): Promise<DataDirectory> {
   await files.makeDirectory(path);

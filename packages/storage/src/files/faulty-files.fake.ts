@@ -24,7 +24,9 @@ export class FaultyFiles {
       ...this.#reading(inner),
       open: async (path, mode) => (mode === 'read' ? inner.open(path, mode) : this.#file(await this.#change(() => inner.open(path, mode)))),
       rename: (from, to) => this.#change(() => inner.rename(from, to)),
+      link: (from, to) => this.#change(() => inner.link(from, to)),
       remove: (path) => this.#change(() => inner.remove(path)),
+      removeDirectory: (path) => this.#change(() => inner.removeDirectory(path)),
       syncDirectory: (path) => this.#change(() => inner.syncDirectory(path)),
     };
   }
@@ -34,11 +36,12 @@ export class FaultyFiles {
     this.fault = { first: this.operations, count: Number.POSITIVE_INFINITY, kind: 'refused' };
   }
 
-  #reading(inner: FileSystem): Pick<FileSystem, 'list' | 'stat' | 'makeDirectory' | 'readSync'> {
+  #reading(inner: FileSystem): Pick<FileSystem, 'list' | 'stat' | 'makeDirectory' | 'space' | 'readSync'> {
     return {
       list: (directory) => inner.list(directory),
       stat: (path) => inner.stat(path),
       makeDirectory: (path) => inner.makeDirectory(path),
+      space: (path) => inner.space(path),
       readSync: (path) => inner.readSync(path),
     };
   }

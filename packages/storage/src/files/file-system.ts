@@ -1,4 +1,23 @@
-import { close, constants, fdatasync, mkdir, open, read, readdir, readFileSync, rename, type Stats, stat, unlink, write } from 'node:fs';
+import {
+  close,
+  constants,
+  fdatasync,
+  link,
+  mkdir,
+  open,
+  read,
+  readdir,
+  readFileSync,
+  rename,
+  rmdir,
+  type Stats,
+  type StatsFs,
+  stat,
+  statfs,
+  unlink,
+  write,
+} from 'node:fs';
+import { dirname } from 'node:path';
 import { promisify } from 'node:util';
 
 /**
@@ -24,6 +43,13 @@ export interface FileStat {
   readonly isDirectory: boolean;
 }
 
+/** Size of the file system that a path lies on. */
+export interface FileSpace {
+  readonly totalBytes: number;
+  /** What this process may still take. */
+  readonly freeBytes: number;
+}
+
 /**
  * The file system, passed in wherever files matter so that tests can make it fail. Errors are those of the system (an
  * `Error` with `code`: 'ENOENT', 'EEXIST', 'ENOSPC', …); the callers turn them into errors of the table.
@@ -32,7 +58,11 @@ export interface FileSystem {
   open(path: string, mode: OpenMode): Promise<OpenFile>;
   /** Replaces `to` if it exists. Durable once {@link syncDirectory} of both folders has resolved. */
   rename(from: string, to: string): Promise<void>;
+  /** A second name for a file; fails with EEXIST when `to` is taken. Some file systems have none of it (EPERM, ENOTSUP). */
+  link(from: string, to: string): Promise<void>;
   remove(path: string): Promise<void>;
+  /** Removes an empty directory; resolves to `false` when it is not empty or not there. */
+  removeDirectory(path: string): Promise<boolean>;
   /** Names in a directory, sorted; empty when there is no such directory. */
   list(directory: string): Promise<readonly string[]>;
   /** `undefined` when there is no such file. */
@@ -41,10 +71,14 @@ export interface FileSystem {
   makeDirectory(path: string): Promise<void>;
   /** Makes creations, renames and removals in the directory durable. */
   syncDirectory(path: string): Promise<void>;
+  /** Fails with ENOENT when there is no such path. */
+  space(path: string): Promise<FileSpace>;
   /** The whole file at once, on the calling thread; `undefined` when there is no such file. For small files at start. */
   readSync(path: string): Uint8Array | undefined;
 }
 
+/** How often a directory is made again that somebody removes at the same time. */
+const VANISHED_DIRECTORY_TRIES = 16;
 const FILE_MODE = 0o600;
 const DIRECTORY_MODE = 0o700;
 const OPEN_FLAGS: Readonly<Record<OpenMode, number>> = {
@@ -58,8 +92,10 @@ const OPEN_FLAGS: Readonly<Record<OpenMode, number>> = {
 const openDescriptor = promisify(open);
 const closeDescriptor = promisify(close);
 const syncDescriptor = promisify(fdatasync);
-const makeDirectories: (path: string, options: { recursive: true; mode: number }) => Promise<string | undefined> = promisify(mkdir);
+const makeOneDirectory: (path: string, mode: number) => Promise<void> = promisify(mkdir);
 const readStat: (path: string) => Promise<Stats> = promisify(stat);
+const readSpace: (path: string) => Promise<StatsFs> = promisify(statfs);
+const removeEmpty: (path: string) => Promise<void> = promisify(rmdir);
 
 /** Whether `error` is a system error with this code. */
 export function hasSystemCode(error: unknown, code: string): boolean {
@@ -104,19 +140,52 @@ const unlessMissing = async <T, A>(action: Promise<T>, absent: A): Promise<T | A
   }
 };
 
+/** Makes a directory with those above it. The system's own way never ends where a directory that exists cannot hold others (`/proc`). */
+const makeDirectories = async (path: string, triesLeft: number = VANISHED_DIRECTORY_TRIES): Promise<void> => {
+  try {
+    await makeOneDirectory(path, DIRECTORY_MODE);
+  } catch (error) {
+    const found = await unlessMissing(readStat(path), undefined);
+    if (found?.isDirectory() === true) return;
+    const hasVanished = found === undefined && hasSystemCode(error, 'EEXIST');
+    if (hasVanished && triesLeft > 0) return makeDirectories(path, triesLeft - 1);
+    const above = dirname(path);
+    if (!hasSystemCode(error, 'ENOENT') || above === path) throw error;
+    await makeDirectories(above);
+    await unlessMade(makeOneDirectory(path, DIRECTORY_MODE));
+  }
+};
+
+/** Somebody else may have made it meanwhile. */
+const unlessMade = async (making: Promise<void>): Promise<void> => {
+  try {
+    await making;
+  } catch (error) {
+    if (!hasSystemCode(error, 'EEXIST')) throw error;
+  }
+};
+
 /** The machine's file system: the only module that imports `node:fs`. Files and folders it makes are the owner's alone (0600, 0700). */
 export const systemFiles: FileSystem = {
   open: async (path, mode) => new SystemFile(await openDescriptor(path, OPEN_FLAGS[mode], FILE_MODE)),
   rename: promisify(rename),
+  link: promisify(link),
   remove: promisify(unlink),
+  removeDirectory: async (path) => {
+    try {
+      await removeEmpty(path);
+      return true;
+    } catch (error) {
+      if (['ENOENT', 'ENOTEMPTY', 'EEXIST'].some((code) => hasSystemCode(error, code))) return false;
+      throw error;
+    }
+  },
   list: async (directory) => (await unlessMissing(promisify(readdir)(directory), [])).sort(),
   stat: async (path) => {
     const found = await unlessMissing(readStat(path), undefined);
     return found === undefined ? undefined : { bytes: found.size, isDirectory: found.isDirectory() };
   },
-  makeDirectory: async (path) => {
-    await makeDirectories(path, { recursive: true, mode: DIRECTORY_MODE });
-  },
+  makeDirectory: (path) => makeDirectories(path),
   syncDirectory: async (path) => {
     // Windows cannot open a directory and makes renames durable by itself.
     if (process.platform === 'win32') return;
@@ -126,6 +195,10 @@ export const systemFiles: FileSystem = {
     } finally {
       await closeDescriptor(descriptor);
     }
+  },
+  space: async (path) => {
+    const { blocks, bavail, bsize } = await readSpace(path);
+    return { totalBytes: blocks * bsize, freeBytes: bavail * bsize };
   },
   readSync: (path) => {
     try {

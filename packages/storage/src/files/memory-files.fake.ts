@@ -1,6 +1,5 @@
 import { Buffer } from 'node:buffer';
-import { dirname } from 'node:path';
-import type { FileStat, FileSystem, OpenFile, OpenMode } from './file-system.ts';
+import type { FileSpace, FileStat, FileSystem, OpenFile, OpenMode } from './file-system.ts';
 
 const SECTOR_BYTES = 512;
 
@@ -83,24 +82,38 @@ export class MemoryFiles implements FileSystem {
     this.#rename((names) => names.set(to, inode).delete(from));
   }
 
+  async link(from: string, to: string): Promise<void> {
+    const inode = this.#inode(from);
+    if (this.names.has(to)) throw systemError('EEXIST', to);
+    this.#rename((names) => names.set(to, inode));
+  }
+
   async remove(path: string): Promise<void> {
     this.#inode(path);
     this.#rename((names) => names.delete(path));
   }
 
   async list(directory: string): Promise<readonly string[]> {
-    return [...this.names.keys()]
-      .filter((path) => dirname(path) === directory)
-      .map((path) => path.slice(directory.length + 1))
-      .sort();
+    const below = [...this.names.keys()].filter((path) => path.startsWith(`${directory}/`));
+    return [...new Set(below.map((path) => path.slice(directory.length + 1).split('/')[0] ?? ''))].sort();
   }
 
   async stat(path: string): Promise<FileStat | undefined> {
     const inode = this.names.get(path);
-    return inode === undefined ? undefined : { bytes: inode.content.length, isDirectory: false };
+    if (inode !== undefined) return { bytes: inode.content.length, isDirectory: false };
+    return [...this.names.keys()].some((name) => name.startsWith(`${path}/`)) ? { bytes: 0, isDirectory: true } : undefined;
   }
 
+  /** Directories are there as long as something is in them. */
   async makeDirectory(): Promise<void> {}
+
+  async removeDirectory(): Promise<boolean> {
+    return false;
+  }
+
+  async space(): Promise<FileSpace> {
+    return { totalBytes: 2 ** 40, freeBytes: 2 ** 40 };
+  }
 
   async syncDirectory(): Promise<void> {
     this.#durableNames = new Map(this.names);

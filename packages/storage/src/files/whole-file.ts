@@ -21,7 +21,7 @@ export async function removeIfThere(files: FileSystem, path: string): Promise<vo
 }
 
 /** Makes a new file with this content and syncs it; its name is not durable before the directory is. A file of that name is replaced. */
-async function writeNewFile(files: FileSystem, path: string, content: Uint8Array): Promise<void> {
+export async function writeNewFile(files: FileSystem, path: string, content: Uint8Array): Promise<void> {
   await removeIfThere(files, path);
   const file = await files.open(path, 'create');
   try {

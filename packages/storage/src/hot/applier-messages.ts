@@ -1,4 +1,5 @@
-import type { PurgedRows } from '../contract.ts';
+import type { ExpiredTombstones, FlushedRows, PurgedRows } from '../contract.ts';
+import type { PackedReceiver } from './packed-stream.ts';
 
 /** What the applier's thread is started with. */
 export interface ApplierStart {
@@ -12,7 +13,13 @@ export interface ApplierStart {
 export type ApplierCall =
   /** Records of the log; each block is alone in its memory, which is handed over (posting a view would copy all of it). */
   | { readonly kind: 'apply'; readonly blocks: readonly Uint8Array[] }
+  /** A batch that the caller packs, and sends piece by piece meanwhile. */
+  | { readonly kind: 'apply-packed'; readonly afterSeq: bigint; readonly lastSeq: bigint; readonly pieces: PackedReceiver }
   | { readonly kind: 'purge'; readonly tableId: number; readonly rowsMax: number }
+  | { readonly kind: 'purge-flushed'; readonly flushed: FlushedRows; readonly rowsMax: number }
+  | { readonly kind: 'purge-tombstones'; readonly expired: ExpiredTombstones }
+  /** One record, whose rows are written without moving the applied point. */
+  | { readonly kind: 'load'; readonly block: Uint8Array }
   | { readonly kind: 'close' };
 
 /** The answer: the applied point after the call, or why it failed. `ready` is sent once, before every answer. */

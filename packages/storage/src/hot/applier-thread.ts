@@ -1,4 +1,4 @@
-import { Worker } from 'node:worker_threads';
+import { type Transferable, Worker } from 'node:worker_threads';
 import { ERRORS, type ErrorCode, KalamError, kalamError } from '@kalamdb/protocol';
 import type { PurgedRows } from '../contract.ts';
 import type { ApplierAnswer, ApplierCall, ApplierStart } from './applier-messages.ts';
@@ -59,7 +59,7 @@ export class ApplierThread {
   }
 
   /** Carries out a call behind all earlier ones. */
-  call(call: ApplierCall, transfer: readonly ArrayBuffer[] = []): Promise<ApplierResult> {
+  call(call: ApplierCall, transfer: readonly Transferable[] = []): Promise<ApplierResult> {
     const worker = this.#worker;
     if (worker === undefined || this.#closing) {
       return Promise.reject(kalamError('INTERNAL_ERROR', { reason: this.#closing ? 'the hot store is closed' : 'the applier has failed' }));

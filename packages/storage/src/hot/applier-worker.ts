@@ -9,6 +9,7 @@ import type { PurgedRows } from '../contract.ts';
 import { Applier } from './applier.ts';
 import type { ApplierAnswer, ApplierCall, ApplierStart } from './applier-messages.ts';
 import { openTables, readState } from './lmdb-tables.ts';
+import { receivePacked } from './packed-stream.ts';
 
 const DISK_FULL = /No space left|File too large/;
 
@@ -20,9 +21,21 @@ const tables = openTables(path, mapBytes);
 const applier = new Applier(tables, incarnation);
 const answer = (message: ApplierAnswer): void => port.postMessage(message);
 
+const applyPacked = (batch: Extract<ApplierCall, { kind: 'apply-packed' }>): void => {
+  try {
+    applier.applyPacked(receivePacked(batch.pieces), batch);
+  } finally {
+    batch.pieces.port.close();
+  }
+};
+
 const carryOut = (call: Exclude<ApplierCall, { kind: 'close' }>): PurgedRows | undefined => {
   if (call.kind === 'purge') return applier.purge(call.tableId, call.rowsMax);
-  applier.apply(call.blocks.map(({ buffer, byteOffset, byteLength }) => Buffer.from(buffer, byteOffset, byteLength)));
+  if (call.kind === 'purge-flushed') return applier.purgeFlushed(call.flushed, call.rowsMax);
+  if (call.kind === 'purge-tombstones') return applier.purgeTombstones(call.expired);
+  if (call.kind === 'apply-packed') applyPacked(call);
+  else if (call.kind === 'load') applier.load(Buffer.from(call.block.buffer, call.block.byteOffset, call.block.byteLength));
+  else applier.apply(call.blocks.map(({ buffer, byteOffset, byteLength }) => Buffer.from(buffer, byteOffset, byteLength)));
   return undefined;
 };
 

@@ -1,34 +1,15 @@
-import { Buffer } from 'node:buffer';
+import type { Buffer } from 'node:buffer';
 import { kalamError } from '@kalamdb/protocol';
-import type { PurgedRows } from '../contract.ts';
-import { CommitRows } from '../log/commit-rows.ts';
-import { RecordPlace } from '../log/record-place.ts';
-import { BatchRows } from './batch-rows.ts';
+import type { ExpiredTombstones, FlushedRows, PurgedRows } from '../contract.ts';
+import { reusedMemory } from '../log/log-reader.ts';
+import { GatheredCommits } from './gathered-commits.ts';
 import { type HotState, type LmdbTables, readState, writeState } from './lmdb-tables.ts';
-import { seqKey, tablePrefix } from './partition-key.ts';
+import { writePacked } from './packed-rows.ts';
+import { partitionPrefix, seqKey, tablePrefix } from './partition-key.ts';
+import { RowPacker } from './row-packer.ts';
 import { isTombstone, seqOfRowValue } from './row-value.ts';
-import { RowWriter } from './row-writer.ts';
-
-const SEQ_BYTES = 8;
-
-/** Where an encoded seq lies. */
-interface SeqPlace {
-  readonly source: Buffer;
-  readonly at: number;
-}
 
 const afterTable = (tableId: number): string => (tableId === 0xffff_ffff ? '\xff\xff\xff\xff\xff' : tablePrefix(tableId + 1));
-
-/** The order of two encoded seqs, without making numbers of them. */
-const compareSeqs = (a: SeqPlace, b: SeqPlace): number => {
-  for (let at = 0; at < SEQ_BYTES; at += 1) {
-    const difference = (a.source[a.at + at] ?? 0) - (b.source[b.at + at] ?? 0);
-    if (difference !== 0) return difference;
-  }
-  return 0;
-};
-
-const seqAt = ({ source, at }: SeqPlace): bigint => source.readBigUInt64BE(at);
 
 /**
  * The only writer of the hot tier's tables. Every method is one transaction that is on the disk when it returns, or that left
@@ -36,14 +17,12 @@ const seqAt = ({ source, at }: SeqPlace): bigint => source.readBigUInt64BE(at);
  */
 export class Applier {
   readonly #tables: LmdbTables;
-  readonly #writer: RowWriter;
-  readonly #rows = new CommitRows(Buffer.alloc(0));
+  readonly #packer = new RowPacker(reusedMemory());
   #state: HotState;
 
   /** Writes the state record of a new store with `incarnation`; an existing one keeps its own. */
   constructor(tables: LmdbTables, incarnation: string) {
     this.#tables = tables;
-    this.#writer = new RowWriter(tables);
     const found = readState(tables);
     const state: HotState = found ?? { appliedSeq: 0n, incarnation };
     if (found === undefined) tables.root.transactionSync(() => writeState(tables, state));
@@ -59,15 +38,36 @@ export class Applier {
    * batch may be sent again.
    */
   apply(blocks: readonly Buffer[]): void {
-    const batch = new BatchRows();
-    const last = this.#gather(blocks, batch);
-    if (last === undefined) return;
-    const state: HotState = { ...this.#state, appliedSeq: last };
+    const gathered = new GatheredCommits(this.#state.appliedSeq);
+    for (const block of blocks) gathered.add(block);
+    if (gathered.lastSeq > gathered.afterSeq) this.applyPacked(this.#packer.pack(gathered.rows), gathered);
+  }
+
+  /**
+   * Applies a batch of commits that was packed for it and follows on `afterSeq`. Does nothing when it holds the batch, and throws
+   * INTERNAL_ERROR when it stands elsewhere.
+   */
+  applyPacked(pieces: Iterable<Buffer>, { afterSeq, lastSeq }: Pick<GatheredCommits, 'afterSeq' | 'lastSeq'>): void {
+    if (lastSeq <= this.#state.appliedSeq) return;
+    if (afterSeq !== this.#state.appliedSeq) {
+      throw kalamError('INTERNAL_ERROR', { reason: `a batch follows on ${afterSeq}, the hot tier ends at ${this.#state.appliedSeq}` });
+    }
+    const state: HotState = { ...this.#state, appliedSeq: lastSeq };
     this.#tables.root.transactionSync(() => {
-      this.#writer.write(batch);
+      for (const piece of pieces) writePacked(this.#tables, piece);
       writeState(this.#tables, state);
     });
     this.#state = state;
+  }
+
+  /** Writes the rows of the one commit in a block of records, and leaves the applied point where it is. */
+  load(block: Buffer): void {
+    const gathered = new GatheredCommits(0n);
+    gathered.add(block);
+    const pieces = this.#packer.pack(gathered.rows);
+    this.#tables.root.transactionSync(() => {
+      for (const piece of pieces) writePacked(this.#tables, piece);
+    });
   }
 
   /** Removes at most `rowsMax` rows of a table, in key order. */
@@ -91,26 +91,47 @@ export class Applier {
     return { ...purged, more: [...rows.getKeys({ ...range, limit: 1 })].length > 0 };
   }
 
-  /** Gathers the rows of all commits above the applied point; answers the name of the last one, if there is one. */
-  #gather(blocks: readonly Buffer[], batch: BatchRows): bigint | undefined {
-    const before = Buffer.alloc(SEQ_BYTES);
-    before.writeBigUInt64BE(this.#state.appliedSeq);
-    const applied = { source: before, at: 0 };
-    let last: SeqPlace = applied;
-    for (const block of blocks) {
-      const record = new RecordPlace();
-      while (record.next(block)) {
-        const named = { source: block, at: record.seqStart };
-        if (compareSeqs(named, applied) <= 0) continue;
-        const nameAt = this.#rows.open(block, record.payloadStart, record.payloadEnd - record.payloadStart);
-        if (compareSeqs({ source: block, at: nameAt }, named) !== 0 || compareSeqs(named, last) <= 0) {
-          const reason = `it is named ${seqAt({ source: block, at: nameAt })} and follows ${seqAt(last)}`;
-          throw kalamError('DAMAGED_DATA', { where: `commit ${seqAt(named)}`, reason });
-        }
-        batch.add(block, this.#rows);
-        last = named;
+  /** Removes at most `rowsMax` rows of a partition that a segment holds, in `_seq` order. */
+  purgeFlushed({ partition, throughSeq }: FlushedRows, rowsMax: number): PurgedRows {
+    const { root, rows, seqs } = this.#tables;
+    const prefix = partitionPrefix(partition);
+    const range = { start: prefix, end: prefix + seqKey(throughSeq + 1n) };
+    let purged = { rows: 0, bytes: 0 };
+    root.transactionSync(() => {
+      purged = { rows: 0, bytes: 0 };
+      const doomed = [...seqs.getRange({ ...range, limit: rowsMax })];
+      for (const { key, value } of doomed) {
+        const rowKey = prefix + value.toString('latin1');
+        const row = rows.get(rowKey);
+        seqs.remove(key);
+        // An entry that a newer version has left behind is no reason to lose that one.
+        if (row === undefined || (seqOfRowValue(row) ?? 0n) > throughSeq) continue;
+        if (!isTombstone(row)) purged.rows += 1;
+        purged.bytes += rowKey.length + row.length;
+        rows.remove(rowKey);
       }
-    }
-    return last === applied ? undefined : seqAt(last);
+    });
+    root.resetReadTxn();
+    return { ...purged, more: [...seqs.getKeys({ ...range, limit: 1 })].length > 0 };
+  }
+
+  /** Removes tombstones of a partition that are still the newest versions of their rows. */
+  purgeTombstones({ partition, rows: doomed }: ExpiredTombstones): PurgedRows {
+    const { root, rows, seqs } = this.#tables;
+    const prefix = partitionPrefix(partition);
+    let bytes = 0;
+    root.transactionSync(() => {
+      bytes = 0;
+      for (const { key, seq } of doomed) {
+        const rowKey = prefix + key;
+        const row = rows.get(rowKey);
+        if (row === undefined || seqOfRowValue(row) !== seq || !isTombstone(row)) continue;
+        seqs.remove(prefix + seqKey(seq));
+        rows.remove(rowKey);
+        bytes += rowKey.length + row.length;
+      }
+    });
+    root.resetReadTxn();
+    return { rows: 0, bytes, more: false };
   }
 }

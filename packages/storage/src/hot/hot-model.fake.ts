@@ -1,5 +1,5 @@
 import { Buffer } from 'node:buffer';
-import type { Commit, CommitRow, HotSnapshot, KeyRange, LogEntry, PartitionId, RowKey, StoredRow } from '../contract.ts';
+import type { ColdMask, Commit, CommitRow, HotSnapshot, KeyRange, LogEntry, PartitionId, RowKey, StoredRow } from '../contract.ts';
 import { encodeCommit } from '../log/commit-codec.ts';
 
 /** What a commit of a test does to one row. */
@@ -8,6 +8,7 @@ export interface Change {
   readonly key: string;
   readonly deleted: boolean;
   readonly bytes: number;
+  readonly masks?: ColdMask | undefined;
 }
 
 const byteOrder = (a: string, b: string): number => Buffer.compare(Buffer.from(a), Buffer.from(b));
@@ -15,7 +16,7 @@ const idOf = ({ tableId, owner }: PartitionId): string => `${tableId} ${owner}`;
 
 /** A row as a text that is quick to compare. */
 export function rowText(row: StoredRow): string {
-  return `${JSON.stringify(row.key)} ${row.seq} ${row.createdSeq} ${row.deleted} ${Buffer.from(row.bytes).toString('latin1')}`;
+  return `${JSON.stringify(row.key)} ${row.seq} ${row.createdSeq} ${row.deleted} ${JSON.stringify(row.masks)} ${Buffer.from(row.bytes).toString('latin1')}`;
 }
 
 /** The slow and obvious hot tier: for each partition a list of rows. */
@@ -33,7 +34,7 @@ export class HotModel {
   /** Makes the changes one commit, and answers it as the log has it. */
   commit(changes: readonly Change[]): LogEntry {
     const parts = new Map<string, { partition: PartitionId; rows: CommitRow[] }>();
-    for (const { partition, key, deleted, bytes } of changes) {
+    for (const { partition, key, deleted, bytes, masks } of changes) {
       this.seq += 3n;
       const rows = this.#rows(partition);
       const at = rows.findIndex((row) => row.key === key);
@@ -44,6 +45,7 @@ export class HotModel {
         createdSeq: old?.createdSeq ?? this.seq,
         deleted,
         bytes: Buffer.alloc(bytes, Number(this.seq % 200n) + 1),
+        masks,
       };
       if (at === -1) rows.push(row);
       else rows[at] = row;
@@ -57,6 +59,20 @@ export class HotModel {
 
   dropTable(tableId: number): void {
     for (const [id, { partition }] of this.#partitions) if (partition.tableId === tableId) this.#partitions.delete(id);
+  }
+
+  /** Removes the oldest rows of a partition, as many as there are up to `throughSeq`, and answers how many of them are not deleted. */
+  dropThrough(partition: PartitionId, throughSeq: bigint): number {
+    const doomed = this.#rows(partition).filter(({ seq }) => seq <= throughSeq);
+    const kept = this.#rows(partition).filter(({ seq }) => seq > throughSeq);
+    this.#partitions.set(idOf(partition), { partition, rows: kept });
+    return doomed.filter(({ deleted }) => !deleted).length;
+  }
+
+  /** Removes the tombstones of a partition up to `throughSeq`. */
+  dropTombstones(partition: PartitionId, throughSeq: bigint): void {
+    const kept = this.#rows(partition).filter(({ seq, deleted }) => !deleted || seq > throughSeq);
+    this.#partitions.set(idOf(partition), { partition, rows: kept });
   }
 
   rowCount(tableId: number): number {

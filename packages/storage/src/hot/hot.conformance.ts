@@ -49,12 +49,15 @@ const change: fc.Arbitrary<Change> = fc.record({
   key: fc.constantFrom(...keys),
   deleted: fc.boolean(),
   bytes: fc.constantFrom(0, 5, 300, 70_000),
+  masks: fc.option(fc.record({ segment: fc.nat(0xffff_ffff), row: fc.nat(0x7fff_ffff), deleted: fc.boolean() }), { nil: undefined }),
 });
 
 type Step =
   | { readonly kind: 'apply'; readonly commits: readonly (readonly Change[])[] }
   | { readonly kind: 'hold' | 'look' | 'close'; readonly which: number }
   | { readonly kind: 'purge'; readonly rowsMax: number }
+  | { readonly kind: 'purge-flushed'; readonly which: number; readonly share: number; readonly rowsMax: number }
+  | { readonly kind: 'purge-tombstones'; readonly which: number; readonly share: number }
   | { readonly kind: 'reopen' };
 
 const steps: fc.Arbitrary<Step[]> = fc.array(
@@ -68,6 +71,23 @@ const steps: fc.Arbitrary<Step[]> = fc.array(
     },
     { weight: 6, arbitrary: fc.record({ kind: fc.constantFrom('hold' as const, 'look' as const, 'close' as const), which: fc.nat(5) }) },
     { weight: 1, arbitrary: fc.record({ kind: fc.constant('purge' as const), rowsMax: fc.integer({ min: 1, max: 6 }) }) },
+    {
+      weight: 2,
+      arbitrary: fc.record({
+        kind: fc.constant('purge-flushed' as const),
+        which: fc.nat(partitions.length - 1),
+        share: fc.integer({ min: 0, max: 4 }),
+        rowsMax: fc.integer({ min: 1, max: 6 }),
+      }),
+    },
+    {
+      weight: 2,
+      arbitrary: fc.record({
+        kind: fc.constant('purge-tombstones' as const),
+        which: fc.nat(partitions.length - 1),
+        share: fc.integer({ min: 0, max: 4 }),
+      }),
+    },
     { weight: 1, arbitrary: fc.record({ kind: fc.constant('reopen' as const) }) },
   ),
   { maxLength: 25 },
@@ -87,6 +107,37 @@ const purgeAll = async (store: HotStore, model: HotModel, rowsMax: number): Prom
   model.dropTable(alice.tableId);
 };
 
+const purgeFlushed = async (store: HotStore, model: HotModel, step: Extract<Step, { kind: 'purge-flushed' }>): Promise<void> => {
+  const partition = partitions[step.which] ?? alice;
+  const throughSeq = (model.seq * BigInt(step.share)) / 4n;
+  const flushed = { partition, throughSeq };
+  let [more, rows] = [true, 0];
+  while (more) {
+    const purged = await store.purgeFlushed(flushed, step.rowsMax);
+    more = purged.more;
+    rows += purged.rows;
+  }
+  expect(rows).toBe(model.dropThrough(partition, throughSeq));
+};
+
+const purgeTombstones = async (store: HotStore, model: HotModel, step: Extract<Step, { kind: 'purge-tombstones' }>): Promise<void> => {
+  const partition = partitions[step.which] ?? alice;
+  const throughSeq = (model.seq * BigInt(step.share)) / 4n;
+  const old = model.scanBySeq(partition, 0n).filter(({ seq }) => seq <= throughSeq);
+  // Rows that are not deleted, and versions that are not there any more, are named too: they stay.
+  const named = old.flatMap(({ key, seq, deleted }) =>
+    deleted
+      ? [{ key, seq }]
+      : [
+          { key, seq },
+          { key, seq: seq - 1n },
+        ],
+  );
+  const { rows, bytes, more } = await store.purgeTombstones({ partition, rows: named });
+  expect({ rows, more, freed: bytes > 0 }).toEqual({ rows: 0, more: false, freed: old.some(({ deleted }) => deleted) });
+  model.dropTombstones(partition, throughSeq);
+};
+
 const runProgram = async (place: HotPlace, program: readonly Step[]): Promise<void> => {
   let store = await place.open();
   const model = new HotModel();
@@ -95,6 +146,8 @@ const runProgram = async (place: HotPlace, program: readonly Step[]): Promise<vo
     if (step.kind === 'apply') await store.apply(step.commits.map((changes) => model.commit(changes)));
     else if (step.kind === 'hold') held.push({ snapshot: store.snapshot(), model: new HotModel(model) });
     else if (step.kind === 'purge') await purgeAll(store, model, step.rowsMax);
+    else if (step.kind === 'purge-flushed') await purgeFlushed(store, model, step);
+    else if (step.kind === 'purge-tombstones') await purgeTombstones(store, model, step);
     else if (step.kind === 'reopen') {
       for (const { snapshot } of held) snapshot.close();
       held = [];
@@ -156,6 +209,23 @@ const appliesCommits = (store: () => HotStore): void => {
     snapshot.close();
   });
 
+  it('loads rows beside the log, as often as wanted, under views that do not see them', async () => {
+    const model = new HotModel();
+    const before = store().snapshot();
+    const { payload } = model.commit([put(alice, 'a'), put(alice, 'b')]);
+    await store().load(payload);
+    await store().load(payload);
+    expect(store().appliedSeq).toBe(0n);
+    expect([...before.scan(alice)]).toEqual([]);
+    before.close();
+    const after = store().snapshot();
+    expect(after.appliedSeq).toBe(0n);
+    expect([...after.scan(alice)].map(({ key }) => key)).toEqual(['a', 'b']);
+    expect([...after.scanBySeq(alice, 0n)].map(({ key }) => key)).toEqual(['a', 'b']);
+    after.close();
+    expect(await store().purge(alice.tableId, 10)).toMatchObject({ rows: 2, more: false });
+  });
+
   it('keeps nothing of a batch that it cannot apply, and goes on', async () => {
     const model = new HotModel();
     await store().apply([model.commit([put(alice, 'a')])]);
@@ -172,6 +242,18 @@ const appliesCommits = (store: () => HotStore): void => {
 };
 
 const keepsViews = (store: () => HotStore): void => {
+  it('takes a row in place of a tombstone that was removed meanwhile', async () => {
+    const model = new HotModel();
+    await store().apply([model.commit([put(alice, 'a'), { ...put(alice, 'b'), deleted: true }])]);
+    const replacing = new HotModel(model).commit([put(alice, 'b')]);
+    await store().purgeTombstones({ partition: alice, rows: [{ key: 'b' as RowKey, seq: model.seq }] });
+    await store().apply([replacing]);
+    model.commit([put(alice, 'b')]);
+    const snapshot = store().snapshot();
+    expectSame(snapshot, model);
+    snapshot.close();
+  });
+
   it('gives copies that outlive what they were read from', async () => {
     const model = new HotModel();
     await store().apply([model.commit([put(alice, 'a', 300), put(alice, 'b', 300)])]);

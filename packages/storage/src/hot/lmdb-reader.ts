@@ -12,10 +12,16 @@ export interface HotReader {
   close(): Promise<void>;
 }
 
+/** Options of {@link openLmdbReader}. */
+export interface HotReaderOptions {
+  /** How long a view may be read, {@link supersededMillisMax} unless given. Pages that it sees are not used again meanwhile: the file grows with what is written. */
+  readonly viewMillisMax?: number | undefined;
+}
+
 /** Opens a handle for reading in a folder that an LmdbStore of this process has open. */
-export function openLmdbReader(path: string): HotReader {
+export function openLmdbReader(path: string, { viewMillisMax }: HotReaderOptions = {}): HotReader {
   const tables = openTables(path, mapBytesDefault);
-  const transactions = new ReadTransactions(tables, systemTimers);
+  const transactions = new ReadTransactions(tables, systemTimers, viewMillisMax);
   return {
     snapshot: () => {
       const view = new LmdbSnapshot(tables, transactions.current());

@@ -210,6 +210,28 @@ describe('a map that is too small', () => {
   });
 });
 
+describe('a batch of many bytes', () => {
+  it('is carried out before what is called while it is being copied, and keeps its bytes', async () => {
+    const store = await openLmdbStore({ path });
+    const model = new HotModel();
+    const large = [model.commit([put('a', 3_000_000), put('b')]), model.commit([put('c', 600_000)])];
+    const small = model.commit([put('d')]);
+    const first = store.apply(large);
+    const second = store.apply([small]);
+    const purged = store.purge(alice.tableId, 100);
+    expect(await purged).toMatchObject({ rows: 4, more: false });
+    await Promise.all([first, second]);
+    await store.apply([model.commit([put('a', 2_000_000)])]);
+    const view = store.snapshot();
+    expect([...view.scan(alice)].map((row) => row.key)).toEqual(['a']);
+    const [found, expected] = [view.get(alice, key('a')), model.get(alice, 'a')];
+    expect(found?.seq).toBe(expected?.seq);
+    expect(Buffer.compare(found?.bytes ?? Buffer.of(), expected?.bytes ?? Buffer.of(1))).toBe(0);
+    view.close();
+    await store.close();
+  });
+});
+
 describe('the applier thread', () => {
   const dyingApplier = async (): Promise<URL> => {
     const file = join(directory, 'dying-applier.mjs');
@@ -257,4 +279,18 @@ describe('the applier thread', () => {
   it('says why it cannot start', async () => {
     await expect(openLmdbStore({ path, applier: pathToFileURL(join(directory, 'missing.mjs')) })).rejects.toThrowError(/missing\.mjs/);
   });
+});
+
+it('a removal of flushed rows leaves a newer version that is there beside the entry of an older one', async () => {
+  const store = await openLmdbStore({ path });
+  const version = (seq: bigint) => ({ key: key('a'), seq, createdSeq: seq, replacedSeq: 0n, deleted: false, bytes: new Uint8Array(1) });
+  const commit = (seq: bigint) => ({ seq, payload: encodeCommit({ seq, parts: [{ partition: alice, rows: [version(seq)] }] }) });
+  await store.apply([commit(5n)]);
+  // Nobody knew of the older version any more: its tombstone had expired in its segment.
+  await store.apply([commit(9n)]);
+  expect(await store.purgeFlushed({ partition: alice, throughSeq: 5n }, 10)).toMatchObject({ rows: 0, more: false });
+  const view = store.snapshot();
+  expect([view.get(alice, key('a'))?.seq, ...[...view.scanBySeq(alice, 0n)].map(({ seq }) => seq)]).toEqual([9n, 9n]);
+  view.close();
+  await store.close();
 });

@@ -1,14 +1,19 @@
 import { Buffer } from 'node:buffer';
 import { join } from 'node:path';
+import { MessageChannel, type Transferable } from 'node:worker_threads';
 import { type Random, systemRandom, systemTimers, type Timers } from '@kalamdb/protocol';
-import type { HotSnapshot, HotStore, LogEntry, PurgedRows, RecordBlock } from '../contract.ts';
+import type { ExpiredTombstones, FlushedRows, HotSnapshot, HotStore, LogEntry, PurgedRows } from '../contract.ts';
 import { systemFiles } from '../files/file-system.ts';
-import { blockOf } from '../log/record-place.ts';
+import { commitName } from '../log/commit-codec.ts';
+import { blockSteps } from '../log/record-place.ts';
 import type { ApplierCall } from './applier-messages.ts';
 import { type ApplierResult, ApplierThread, applierModule } from './applier-thread.ts';
+import type { GatheredCommits } from './gathered-commits.ts';
 import { LmdbSnapshot } from './lmdb-snapshot.ts';
 import { type LmdbTables, mapBytesDefault, openTables, readState } from './lmdb-tables.ts';
+import { sendPacked } from './packed-stream.ts';
 import { ReadTransactions } from './read-transactions.ts';
+import { RowPacker } from './row-packer.ts';
 import { checkedAtOpenBytesMax, checkStoreFile } from './store-check.ts';
 
 /** Options of {@link openLmdbStore}. */
@@ -31,8 +36,8 @@ export interface LmdbStoreOptions {
 export interface LmdbStore extends HotStore {
   /** 16 random bytes as hex, made with the store. A new log takes it over (`openFileLog`), so that the two know each other again. */
   readonly incarnation: string;
-  /** {@link HotStore.apply} of records in blocks, which are given away. */
-  applyBlocks(blocks: readonly RecordBlock[]): Promise<void>;
+  /** {@link HotStore.apply} of commits that were gathered behind the applied point, which this thread packs while the applier writes. */
+  applyGathered(gathered: GatheredCommits): Promise<void>;
   /** Resolves when the applier's thread stands ready, and rejects with why it cannot start. */
   ready(): Promise<void>;
   /** Read transactions that are open in this thread. */
@@ -44,6 +49,8 @@ export interface LmdbStore extends HotStore {
   onReopen(letGo: () => Promise<void>): void;
 }
 
+type CopyStep = IteratorResult<undefined, Uint8Array<ArrayBuffer>>;
+
 class ThreadedLmdbStore implements LmdbStore {
   readonly incarnation: string;
   readonly #timers: Timers;
@@ -54,6 +61,8 @@ class ThreadedLmdbStore implements LmdbStore {
   #transactions: ReadTransactions;
   #appliedSeq: bigint;
   #repair: Promise<void> | undefined;
+  /** Batches are being copied that are not on their way to the applier yet. */
+  #copying: Promise<void> | undefined;
   readonly #letGo: (() => Promise<void>)[] = [];
 
   constructor(parts: StoreParts) {
@@ -89,28 +98,82 @@ class ThreadedLmdbStore implements LmdbStore {
     return new LmdbSnapshot(this.#tables, this.#transactions.current());
   }
 
+  /** Many bytes are copied in several turns of the event loop; later calls wait for that. */
   apply(entries: readonly LogEntry[]): Promise<void> {
-    return this.#apply([blockOf(entries)]);
+    const steps = blockSteps(entries);
+    const first = steps.next();
+    const begin = (block: Uint8Array<ArrayBuffer>): Promise<void> => this.#apply({ kind: 'apply', blocks: [block] }, [block.buffer]);
+    if (first.done === true && this.#copying === undefined) return begin(first.value);
+    const begun = this.#copied(first, steps, this.#copying).then((block) => ({ applied: begin(block) }));
+    const copying = begun.then(() => {
+      if (this.#copying === copying) this.#copying = undefined;
+    });
+    this.#copying = copying;
+    return begun.then(({ applied }) => applied);
   }
 
-  applyBlocks(blocks: readonly RecordBlock[]): Promise<void> {
-    return this.#apply(blocks.map(({ bytes }) => bytes));
+  async #copied(
+    first: CopyStep,
+    steps: Iterator<undefined, Uint8Array<ArrayBuffer>>,
+    before?: Promise<void>,
+  ): Promise<Uint8Array<ArrayBuffer>> {
+    await before;
+    for (let step = first; ; step = steps.next()) {
+      if (step.done === true) return step.value;
+      await new Promise<void>((resolve) => this.#timers.soon(resolve));
+    }
   }
 
-  async #apply(blocks: readonly Uint8Array[]): Promise<void> {
-    const memory = blocks.map(({ buffer }) => buffer).filter((buffer) => buffer instanceof ArrayBuffer);
-    const { appliedSeq } = await this.#call({ kind: 'apply', blocks }, memory);
+  async applyGathered({ rows, afterSeq, lastSeq }: GatheredCommits): Promise<void> {
+    const { port1, port2 } = new MessageChannel();
+    const sent = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT));
+    const applied = this.#apply({ kind: 'apply-packed', afterSeq, lastSeq, pieces: { port: port2, sent } }, [port2]);
+    const packer = new RowPacker((bytes) => Buffer.allocUnsafeSlow(bytes));
+    await sendPacked(packer.pack(rows), { port: port1, sent }, applied);
+    await applied;
+  }
+
+  async #apply(call: ApplierCall, transfer: readonly Transferable[]): Promise<void> {
+    const { appliedSeq } = await this.#call(call, transfer);
     this.#transactions.moveOn();
     this.#appliedSeq = appliedSeq;
   }
 
   async purge(tableId: number, rowsMax: number): Promise<PurgedRows> {
+    if (this.#copying !== undefined) await this.#copying;
     const { purged } = await this.#call({ kind: 'purge', tableId, rowsMax });
     this.#transactions.moveOn();
     return purged ?? { rows: 0, bytes: 0, more: false };
   }
 
+  async purgeFlushed(flushed: FlushedRows, rowsMax: number): Promise<PurgedRows> {
+    if (this.#copying !== undefined) await this.#copying;
+    const { purged } = await this.#call({ kind: 'purge-flushed', flushed, rowsMax });
+    this.#transactions.moveOn();
+    return purged ?? { rows: 0, bytes: 0, more: false };
+  }
+
+  async purgeTombstones(expired: ExpiredTombstones): Promise<PurgedRows> {
+    if (this.#copying !== undefined) await this.#copying;
+    const { purged } = await this.#call({ kind: 'purge-tombstones', expired });
+    this.#transactions.moveOn();
+    return purged ?? { rows: 0, bytes: 0, more: false };
+  }
+
+  async load(payload: Uint8Array): Promise<void> {
+    if (this.#copying !== undefined) await this.#copying;
+    const steps = blockSteps([{ seq: commitName(payload), payload }]);
+    let step = steps.next();
+    while (step.done !== true) {
+      await new Promise<void>((resolve) => this.#timers.soon(resolve));
+      step = steps.next();
+    }
+    await this.#call({ kind: 'load', block: step.value }, [step.value.buffer]);
+    this.#transactions.moveOn();
+  }
+
   async close(): Promise<void> {
+    if (this.#copying !== undefined) await this.#copying;
     // What could not be repaired was answered to the call that found it.
     await this.#repair?.catch(() => undefined);
     this.#transactions.close();
@@ -118,7 +181,7 @@ class ThreadedLmdbStore implements LmdbStore {
     await this.#tables.root.close();
   }
 
-  async #call(call: ApplierCall, transfer: readonly ArrayBuffer[] = []): Promise<ApplierResult> {
+  async #call(call: ApplierCall, transfer: readonly Transferable[] = []): Promise<ApplierResult> {
     if (this.#thread.broken) await this.#repaired();
     try {
       return await this.#thread.call(call, transfer);

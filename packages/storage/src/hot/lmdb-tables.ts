@@ -22,8 +22,8 @@ const binaryKeys = {
   writeKey(key: string | KeyBytes, target: Buffer, start: number): number {
     if (typeof key === 'string') return start + target.write(key, start, 'latin1');
     // By a loop of its own, which sees one kind of source and target only: the library's keys are short, and a call costs more than they.
-    const { bytes, length } = key;
-    for (let at = 0; at < length; at += 1) target[start + at] = bytes[at] ?? 0;
+    const { bytes, start: from, length } = key;
+    for (let at = 0; at < length; at += 1) target[start + at] = bytes[from + at] ?? 0;
     return start + length;
   },
   readKey(source: Buffer, start: number, end: number): string {
@@ -31,29 +31,26 @@ const binaryKeys = {
   },
 };
 
-/** A key that is put together in place, for writing many without an object for each. */
+/** A key that lies in a larger memory, for writing many without an object for each. */
 export interface KeyBytes {
   readonly bytes: Buffer;
+  start: number;
   length: number;
 }
 
-/** The library's view of a value that lies between two places of a larger memory; it reads these properties and remembers `address`. */
-interface ValueRange extends Buffer {
+/**
+ * A value that lies between two places of a larger memory, reckoned from the memory's begin: the library reads these properties and
+ * remembers `address`. Nothing but the library should read bytes by it: views of this kind are slow.
+ */
+export interface ValueRange extends Buffer {
   start: number;
   end: number;
   address: number;
 }
 
-/** A value that is put together in place. The bytes are written by `bytes`: the other view is of a kind that is slow to write by. */
-export interface ValueBytes {
-  readonly bytes: Buffer;
-  readonly range: ValueRange;
-}
-
-/** Memory for {@link ValueBytes}, of its own: the library reckons from the begin of the memory. */
-export function valueBytes(bytes: number): ValueBytes {
-  const memory = Buffer.allocUnsafeSlow(bytes);
-  return { bytes: memory, range: Object.assign(Buffer.from(memory.buffer), { start: 0, end: 0, address: 0 }) };
+/** For values that lie in the memory of `source`. */
+export function rangeOf(source: Buffer): ValueRange {
+  return Object.assign(Buffer.from(source.buffer), { start: 0, end: 0, address: 0 });
 }
 
 /** One LMDB database with binary string keys and bytes as values. */

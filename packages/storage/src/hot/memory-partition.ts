@@ -13,6 +13,9 @@ const lowerBound = <T, V>(items: readonly T[], wanted: V, orderOf: (item: T) => 
   return low;
 };
 
+/** Rows that may be gone and still stand in the order by `_seq`, beside as many as are there. */
+const STALE_MAX = 1024;
+
 const sameKey = (key: RowKey): RowKey => key;
 const seqOf = (row: StoredRow): bigint => row.seq;
 
@@ -20,7 +23,8 @@ const seqOf = (row: StoredRow): bigint => row.seq;
 export class MemoryPartition {
   readonly #rows: Map<RowKey, StoredRow>;
   readonly #keys: RowKey[];
-  readonly #bySeq: StoredRow[];
+  /** In `_seq` order; rows that were replaced or removed stay until they are half of it, because taking one out moves all behind it. */
+  #bySeq: StoredRow[];
 
   constructor(source?: MemoryPartition) {
     this.#rows = new Map(source === undefined ? [] : source.#rows);
@@ -33,16 +37,13 @@ export class MemoryPartition {
   }
 
   put(change: CommitRow): void {
-    const { replacedSeq, ...row } = change;
-    if (replacedSeq !== 0n) {
-      const at = lowerBound(this.#bySeq, replacedSeq, seqOf);
-      if (this.#bySeq[at]?.seq === replacedSeq) this.#bySeq.splice(at, 1);
-    }
+    const { replacedSeq: _, ...row } = change;
     if (!this.#rows.has(row.key)) this.#keys.splice(lowerBound(this.#keys, row.key, sameKey), 0, row.key);
     // The payload's memory belongs to the caller.
     const kept: StoredRow = { ...row, bytes: Uint8Array.from(row.bytes) };
     this.#rows.set(row.key, kept);
     this.#bySeq.splice(lowerBound(this.#bySeq, row.seq, seqOf), 0, kept);
+    this.#tidy();
   }
 
   /** Removes at most `rowsMax` rows and answers them. */
@@ -53,10 +54,27 @@ export class MemoryPartition {
       this.#rows.delete(key);
       if (row === undefined) continue;
       removed.push(row);
-      const at = this.#bySeq.indexOf(row);
-      if (at !== -1) this.#bySeq.splice(at, 1);
     }
+    this.#tidy();
     return removed;
+  }
+
+  /** Removes at most `rowsMax` rows with a `_seq` at or below `throughSeq` and answers them. */
+  purgeThrough(throughSeq: bigint, rowsMax: number): readonly StoredRow[] {
+    const removed: StoredRow[] = [];
+    for (const row of this.scanBySeq(0n)) {
+      if (row.seq > throughSeq || removed.length === rowsMax) break;
+      removed.push(row);
+    }
+    for (const row of removed) this.remove(row);
+    return removed;
+  }
+
+  /** Removes a row that is there. */
+  remove({ key }: StoredRow): void {
+    this.#rows.delete(key);
+    this.#keys.splice(lowerBound(this.#keys, key, sameKey), 1);
+    this.#tidy();
   }
 
   get(key: RowKey): StoredRow | undefined {
@@ -76,7 +94,11 @@ export class MemoryPartition {
   *scanBySeq(afterSeq: bigint): IterableIterator<StoredRow> {
     for (let at = lowerBound(this.#bySeq, afterSeq + 1n, seqOf); at < this.#bySeq.length; at += 1) {
       const row = this.#bySeq[at];
-      if (row !== undefined) yield row;
+      if (row !== undefined && this.#rows.get(row.key) === row) yield row;
     }
+  }
+
+  #tidy(): void {
+    if (this.#bySeq.length > 2 * this.#rows.size + STALE_MAX) this.#bySeq = [...this.scanBySeq(0n)];
   }
 }

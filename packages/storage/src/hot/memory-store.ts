@@ -1,5 +1,17 @@
 import { kalamError } from '@kalamdb/protocol';
-import type { CommitPart, HotSnapshot, HotStore, KeyRange, LogEntry, PartitionId, PurgedRows, RowKey, StoredRow } from '../contract.ts';
+import type {
+  CommitPart,
+  ExpiredTombstones,
+  FlushedRows,
+  HotSnapshot,
+  HotStore,
+  KeyRange,
+  LogEntry,
+  PartitionId,
+  PurgedRows,
+  RowKey,
+  StoredRow,
+} from '../contract.ts';
 import { decodeCommit } from '../log/commit-codec.ts';
 import { MemoryPartition } from './memory-partition.ts';
 import { partitionPrefix, prefixOwner, tablePrefix } from './partition-key.ts';
@@ -85,6 +97,13 @@ class MemoryStore implements HotStore {
     this.#appliedSeq = commits.at(-1)?.seq ?? this.#appliedSeq;
   }
 
+  async load(payload: Uint8Array): Promise<void> {
+    this.#assertOpen();
+    const { parts } = decodeCommit(payload);
+    const partitions = this.#writableMap();
+    for (const part of parts) this.#applyPart(partitions, part);
+  }
+
   async purge(tableId: number, rowsMax: number): Promise<PurgedRows> {
     this.#assertOpen();
     const start = tablePrefix(tableId);
@@ -104,6 +123,39 @@ class MemoryStore implements HotStore {
     }
     for (const prefix of partitions.keys()) if (prefix.startsWith(start)) return { ...purged, more: true };
     return { ...purged, more: false };
+  }
+
+  async purgeFlushed({ partition: id, throughSeq }: FlushedRows, rowsMax: number): Promise<PurgedRows> {
+    this.#assertOpen();
+    const prefix = partitionPrefix(id);
+    if (!this.#partitions.has(prefix)) return { rows: 0, bytes: 0, more: false };
+    const partitions = this.#writableMap();
+    const partition = this.#writable(partitions, prefix);
+    const purged = { rows: 0, bytes: 0 };
+    for (const row of partition.purgeThrough(throughSeq, rowsMax)) {
+      if (!row.deleted) purged.rows += 1;
+      purged.bytes += row.key.length + SEQ_BYTES + row.bytes.byteLength;
+    }
+    if (partition.rowCount === 0) partitions.delete(prefix);
+    const next = partition.scanBySeq(0n).next().value?.seq ?? throughSeq + 1n;
+    return { ...purged, more: next <= throughSeq };
+  }
+
+  async purgeTombstones({ partition: id, rows }: ExpiredTombstones): Promise<PurgedRows> {
+    this.#assertOpen();
+    const prefix = partitionPrefix(id);
+    if (!this.#partitions.has(prefix)) return { rows: 0, bytes: 0, more: false };
+    const partitions = this.#writableMap();
+    const partition = this.#writable(partitions, prefix);
+    let bytes = 0;
+    for (const { key, seq } of rows) {
+      const row = partition.get(key);
+      if (row?.deleted !== true || row.seq !== seq) continue;
+      partition.remove(row);
+      bytes += key.length + SEQ_BYTES + row.bytes.byteLength;
+    }
+    if (partition.rowCount === 0) partitions.delete(prefix);
+    return { rows: 0, bytes, more: false };
   }
 
   async close(): Promise<void> {

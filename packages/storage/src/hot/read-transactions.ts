@@ -38,11 +38,11 @@ export class ReadTransaction {
     if (this.#holders.size === 0 && !this.#current) this.end();
   }
 
-  /** The hot tier has moved on: nobody else joins, and who is inside has {@link supersededMillisMax} left. */
-  supersede(timers: Timers): void {
+  /** The hot tier has moved on: nobody else joins, and who is inside has `millisMax` left. */
+  supersede(timers: Timers, millisMax: number): void {
     this.#current = false;
     if (this.#holders.size === 0) this.end();
-    else this.#timer = timers.after(supersededMillisMax, () => this.end());
+    else this.#timer = timers.after(millisMax, () => this.end());
   }
 
   /** Ends the transaction now. Holders that still read get SNAPSHOT_TOO_OLD. */
@@ -61,14 +61,16 @@ export class ReadTransaction {
 export class ReadTransactions {
   readonly #tables: LmdbTables;
   readonly #timers: Timers;
+  readonly #supersededMillisMax: number;
   /** Oldest first. */
   readonly #live = new Set<ReadTransaction>();
   #current: ReadTransaction | undefined;
   #closed = false;
 
-  constructor(tables: LmdbTables, timers: Timers) {
+  constructor(tables: LmdbTables, timers: Timers, millisMax: number = supersededMillisMax) {
     this.#tables = tables;
     this.#timers = timers;
+    this.#supersededMillisMax = millisMax;
   }
 
   get liveCount(): number {
@@ -91,7 +93,7 @@ export class ReadTransactions {
   moveOn(): void {
     const superseded = this.#current;
     this.#current = undefined;
-    superseded?.supersede(this.#timers);
+    superseded?.supersede(this.#timers, this.#supersededMillisMax);
   }
 
   close(): void {

@@ -12,6 +12,7 @@ const row = fc.record({
   replacedSeq: fc.oneof(fc.constant(0n), seq),
   deleted: fc.boolean(),
   bytes: fc.uint8Array({ maxLength: 60 }),
+  masks: fc.option(fc.record({ segment: fc.nat(0xffff_ffff), row: fc.nat(0x7fff_ffff), deleted: fc.boolean() }), { nil: undefined }),
 });
 const commit: fc.Arbitrary<Commit> = fc.record({
   seq,
@@ -49,6 +50,13 @@ describe('the commit codec', () => {
     ];
     expect(Buffer.from(encodeCommit(tombstone)).toString('hex')).toBe(parts.join(''));
     expect(Buffer.from(encodeCommit({ seq: 1n, parts: [] })).toString('hex')).toBe('01000000000000000100000000');
+  });
+
+  it('writes the mask of a row before its key', () => {
+    const masks = { segment: 3, row: 7, deleted: true };
+    const rows = [{ key: 'k' as RowKey, seq: 5n, createdSeq: 5n, replacedSeq: 0n, masks, deleted: false, bytes: new Uint8Array() }];
+    const encoded = Buffer.from(encodeCommit({ seq: 5n, parts: [{ partition: { tableId: 7, owner: '' }, rows }] }));
+    expect(encoded.toString('hex').slice(-48)).toBe('080000000000000005000000038000000700016b00000000'.slice(-48));
   });
 
   it('makes the same bytes at once and in steps', () => {

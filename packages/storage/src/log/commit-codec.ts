@@ -1,6 +1,6 @@
 import { Buffer } from 'node:buffer';
 import { type KalamError, kalamError } from '@kalamdb/protocol';
-import type { Commit, CommitPart, CommitRow, PartitionId, RowKey } from '../contract.ts';
+import type { ColdMask, Commit, CommitPart, CommitRow, PartitionId, RowKey } from '../contract.ts';
 import { writeSeq } from './seq-bytes.ts';
 
 /** First byte of every encoded commit; a decoder refuses what it does not know. */
@@ -9,7 +9,11 @@ const COMMIT_HEAD_BYTES = 13;
 const PART_HEAD_BYTES = 10;
 const ROW_HEAD_BYTES = 15;
 /** Bits of a row's first byte. */
-export const rowFlags = { deleted: 1, hasCreated: 2, hasReplaced: 4, known: 7 } as const;
+export const rowFlags = { deleted: 1, hasCreated: 2, hasReplaced: 4, hasMask: 8, known: 15 } as const;
+/** Bytes of an encoded mask: segment, then row with {@link maskDeletedBit}. */
+export const maskBytes = 8;
+/** Set in the encoded row of a mask when the cold row is a tombstone. */
+const maskDeletedBit = 0x8000_0000;
 
 /** The error for bytes that `encodeCommit` cannot have made. */
 export function damagedCommit(reason: string): KalamError {
@@ -17,7 +21,12 @@ export function damagedCommit(reason: string): KalamError {
 }
 
 const rowBytes = (row: CommitRow): number =>
-  ROW_HEAD_BYTES + (row.createdSeq === row.seq ? 0 : 8) + (row.replacedSeq === 0n ? 0 : 8) + row.key.length + row.bytes.length;
+  ROW_HEAD_BYTES +
+  (row.createdSeq === row.seq ? 0 : 8) +
+  (row.replacedSeq === 0n ? 0 : 8) +
+  (row.masks === undefined ? 0 : maskBytes) +
+  row.key.length +
+  row.bytes.length;
 
 const partHeadBytes = ({ partition }: CommitPart): number => PART_HEAD_BYTES + Buffer.byteLength(partition.owner);
 
@@ -40,14 +49,30 @@ function* encodedBytesSteps(commit: Commit): Generator<undefined, number> {
   return bytes;
 }
 
+const writeMask = (target: Buffer, { segment, row, deleted }: ColdMask, start: number): number =>
+  target.writeUInt32BE(row + (deleted ? maskDeletedBit : 0), target.writeUInt32BE(segment, start));
+
+/** The mask that lies at `start`. */
+export function readMask(source: Buffer, start: number): ColdMask {
+  const row = source.readUInt32BE(start + 4);
+  const deleted = row >= maskDeletedBit;
+  return { segment: source.readUInt32BE(start), row: deleted ? row - maskDeletedBit : row, deleted };
+}
+
 const writeRow = (target: Buffer, start: number, row: CommitRow): number => {
   const hasCreated = row.createdSeq !== row.seq;
   const hasReplaced = row.replacedSeq !== 0n;
-  const flags = (row.deleted ? rowFlags.deleted : 0) | (hasCreated ? rowFlags.hasCreated : 0) | (hasReplaced ? rowFlags.hasReplaced : 0);
+  const { masks } = row;
+  const flags =
+    (row.deleted ? rowFlags.deleted : 0) |
+    (hasCreated ? rowFlags.hasCreated : 0) |
+    (hasReplaced ? rowFlags.hasReplaced : 0) |
+    (masks === undefined ? 0 : rowFlags.hasMask);
   let at = target.writeUInt8(flags, start);
   at = writeSeq(target, row.seq, at);
   if (hasCreated) at = writeSeq(target, row.createdSeq, at);
   if (hasReplaced) at = writeSeq(target, row.replacedSeq, at);
+  if (masks !== undefined) at = writeMask(target, masks, at);
   at = target.writeUInt16BE(row.key.length, at);
   at += target.write(row.key, at, 'latin1');
   at = target.writeUInt32BE(row.bytes.length, at);
@@ -69,10 +94,12 @@ const writeRow = (target: Buffer, start: number, row: CommitRow): number => {
  *          6   n  owner, UTF-8
  *        6+n   4  number of rows
  *       10+n   …  rows
- * row      0   1  flags: 1 deleted, 2 created seq present (else equal to seq), 4 replaced seq present (else 0)
+ * row      0   1  flags: 1 deleted, 2 created seq present (else equal to seq), 4 replaced seq present (else 0), 8 mask present
  *          1   8  seq
  *          9   8  created seq, if flag 2
  *          …   8  replaced seq, if flag 4
+ *          …   4  segment of the mask, if flag 8
+ *          …   4  row of the mask, its highest bit set when that row is a tombstone, if flag 8
  *          …   2  bytes of key (k)
  *          …   k  key, one byte per char of the row key
  *          …   4  bytes of cells (c)
@@ -81,7 +108,7 @@ const writeRow = (target: Buffer, start: number, row: CommitRow): number => {
  *
  * Worked values: the empty key and cells of seq 5 that replaces seq 4 in `(7, "al")` and was created by 4, deleted, make
  * `01 0000000000000005 00000001 | 00000007 0002 616c 00000001 | 07 0000000000000005 0000000000000004 0000000000000004 0000 00000000`;
- * a first version (created = seq, nothing replaced) has flags `00` and the row is 15 bytes; a commit without parts is `01`, its seq, `00000000`.
+ * a first version (created = seq, nothing replaced) has flags `00` and the row is 15 bytes; the mask of the deleted row 7 of segment 3 is `00000003 80000007`; a commit without parts is `01`, its seq, `00000000`.
  */
 export function encodeCommit(commit: Commit): Uint8Array {
   let bytes = COMMIT_HEAD_BYTES;
@@ -148,9 +175,15 @@ const renumberRow = (target: Buffer, start: number, seq: bigint): number => {
   let at = target.writeBigUInt64BE(seq, start + 1);
   if ((flags & rowFlags.hasCreated) !== 0) at += 8;
   if ((flags & rowFlags.hasReplaced) !== 0) at += 8;
+  if ((flags & rowFlags.hasMask) !== 0) at += maskBytes;
   at += 2 + target.readUInt16BE(at);
   return at + 4 + target.readUInt32BE(at);
 };
+
+/** The name of an encoded commit. */
+export function commitName(payload: Uint8Array): bigint {
+  return Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength).readBigUInt64BE(1);
+}
 
 class CommitReader {
   readonly #source: Buffer;
@@ -194,6 +227,10 @@ class CommitReader {
     return this.#source.toString(encoding, start, start + bytes);
   }
 
+  mask(): ColdMask {
+    return readMask(this.#source, this.#take(maskBytes));
+  }
+
   bytes(): Uint8Array {
     const bytes = this.word();
     const start = this.#take(bytes);
@@ -207,8 +244,9 @@ const readRow = (reader: CommitReader): CommitRow => {
   const seq = reader.seq();
   const createdSeq = (flags & rowFlags.hasCreated) === 0 ? seq : reader.seq();
   const replacedSeq = (flags & rowFlags.hasReplaced) === 0 ? 0n : reader.seq();
+  const masks = (flags & rowFlags.hasMask) === 0 ? undefined : reader.mask();
   const key = reader.text('latin1') as RowKey;
-  return { key, seq, createdSeq, replacedSeq, deleted: (flags & rowFlags.deleted) !== 0, bytes: reader.bytes() };
+  return { key, seq, createdSeq, replacedSeq, masks, deleted: (flags & rowFlags.deleted) !== 0, bytes: reader.bytes() };
 };
 
 const readPart = (reader: CommitReader): CommitPart => {

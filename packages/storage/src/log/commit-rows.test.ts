@@ -2,7 +2,7 @@ import { Buffer } from 'node:buffer';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Commit, RowKey } from '../contract.ts';
-import { decodeCommit, encodeCommit } from './commit-codec.ts';
+import { decodeCommit, encodeCommit, readMask } from './commit-codec.ts';
 import { CommitRows } from './commit-rows.ts';
 
 const seqs = fc.bigInt({ min: 1n, max: (1n << 63n) - 1n });
@@ -14,6 +14,7 @@ const row = fc
     replacedSeq: fc.oneof(fc.constant(0n), seqs),
     deleted: fc.boolean(),
     bytes: fc.uint8Array({ maxLength: 300 }),
+    masks: fc.option(fc.record({ segment: fc.nat(0xffff_ffff), row: fc.nat(0x7fff_ffff), deleted: fc.boolean() }), { nil: undefined }),
   })
   .map(({ created, ...rest }) => ({ ...rest, createdSeq: created ?? rest.seq }));
 const commits: fc.Arbitrary<Commit> = fc.record({
@@ -41,6 +42,7 @@ const walked = (payload: Buffer, start: number, bytes: number): Commit => {
         seq: payload.readBigUInt64BE(rows.seqStart),
         createdSeq: payload.readBigUInt64BE(rows.createdStart),
         replacedSeq: rows.hasReplaced ? payload.readBigUInt64BE(rows.replacedStart) : 0n,
+        masks: rows.hasMask ? readMask(payload, rows.maskStart) : undefined,
         deleted: rows.deleted,
         bytes: Uint8Array.from(payload.subarray(rows.cellsStart, rows.cellsStart + rows.cellsBytes)),
       });

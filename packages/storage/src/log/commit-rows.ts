@@ -1,6 +1,6 @@
 import type { Buffer } from 'node:buffer';
 import { kalamError } from '@kalamdb/protocol';
-import { commitFormat, damagedCommit, rowFlags } from './commit-codec.ts';
+import { commitFormat, damagedCommit, maskBytes, rowFlags } from './commit-codec.ts';
 
 const SHORT_BYTES = 2;
 const WORD_BYTES = 4;
@@ -21,9 +21,12 @@ export class CommitRows {
   hasCreated = false;
   /** Whether the row replaces a version, whose `_seq` lies at {@link replacedStart}. */
   hasReplaced = false;
+  /** Whether the row masks a cold one; the mask lies at {@link maskStart}. */
+  hasMask = false;
   seqStart = 0;
   createdStart = 0;
   replacedStart = 0;
+  maskStart = 0;
   keyStart = 0;
   keyBytes = 0;
   cellsStart = 0;
@@ -74,9 +77,11 @@ export class CommitRows {
     this.deleted = (flags & rowFlags.deleted) !== 0;
     this.hasCreated = (flags & rowFlags.hasCreated) !== 0;
     this.hasReplaced = (flags & rowFlags.hasReplaced) !== 0;
+    this.hasMask = (flags & rowFlags.hasMask) !== 0;
     this.seqStart = this.#take(SEQ_BYTES);
     this.createdStart = this.hasCreated ? this.#take(SEQ_BYTES) : this.seqStart;
     this.replacedStart = this.hasReplaced ? this.#take(SEQ_BYTES) : this.seqStart;
+    this.maskStart = this.hasMask ? this.#take(maskBytes) : this.seqStart;
     this.keyBytes = this.source.readUInt16BE(this.#take(SHORT_BYTES));
     this.keyStart = this.#take(this.keyBytes);
     this.cellsBytes = this.source.readUInt32BE(this.#take(WORD_BYTES));

@@ -5,6 +5,7 @@ import type { CommitLog, Durability, LogEntry, RecordBlock } from '../contract.t
 import type { FileSystem } from '../files/file-system.ts';
 import { LogDirectory, type LogFileHandles } from './log-directory.ts';
 import { checkEntries } from './log-entry.ts';
+import type { LogFollower } from './log-follower.ts';
 import {
   type ChainPoint,
   type EncodedRecords,
@@ -42,6 +43,7 @@ export interface FileLogOptions {
   readonly incarnation?: string | undefined;
   /** Size of each file, {@link logFileBytesDefault} unless given. A larger group gets a larger file. */
   readonly fileBytes?: number | undefined;
+  readonly follower?: LogFollower | undefined;
 }
 
 /** The file that appends go to. */
@@ -343,7 +345,7 @@ export async function openFileLog(options: FileLogOptions): Promise<FileCommitLo
   const { files, startSeq } = options;
   const source = await LogDirectory.open(files, options.directory, options.fileBytes ?? logFileBytesDefault);
   await files.syncDirectory(dirname(options.directory));
-  const found = await recoverLog(files, source, { startSeq, incarnation: options.incarnation });
+  const found = await recoverLog(files, source, { startSeq, incarnation: options.incarnation, follower: options.follower });
   const log = new FileLog(options, source.directory, found);
   await log.begin();
   return log;

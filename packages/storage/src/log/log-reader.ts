@@ -3,6 +3,7 @@ import { kalamError } from '@kalamdb/protocol';
 import type { RecordBlock } from '../contract.ts';
 import type { FileSystem, OpenFile } from '../files/file-system.ts';
 import { writeFully } from '../files/whole-file.ts';
+import type { LogFollower } from './log-follower.ts';
 import { type ChainPoint, decodeHeader, headerSeed, type LogHeader, logHeaderBytes, recordHeadBytes, runTagBytes } from './log-format.ts';
 import { holdsRunHead, RecordScanner } from './record-scanner.ts';
 
@@ -97,6 +98,16 @@ async function* readSlices(files: FileSystem, found: FoundFile, { memory, end, v
   }
 }
 
+/** How a file's chain is followed. */
+interface ChainFollowing {
+  /** The next file's base. */
+  readonly end: ChainPoint | undefined;
+  readonly memory: SliceMemory;
+  readonly startSeq: bigint;
+  /** Gets the records above `startSeq`. */
+  readonly follower?: LogFollower | undefined;
+}
+
 /**
  * Follows a file's chain to its end, or to `end` if the next file's header names one, and answers where it stopped. Throws
  * DAMAGED_DATA when the chain breaks before `end`: every record before it was on the disk before the next file was begun. Without
@@ -105,7 +116,7 @@ async function* readSlices(files: FileSystem, found: FoundFile, { memory, end, v
 export async function followChain(
   files: FileSystem,
   found: FoundFile,
-  { end, memory }: { readonly end: ChainPoint | undefined; readonly memory: SliceMemory },
+  { end, memory, startSeq, follower }: ChainFollowing,
 ): Promise<ChainEnd> {
   let point = found.header.base;
   let unsyncedFrom = logHeaderBytes;
@@ -113,11 +124,14 @@ export async function followChain(
   let reached = false;
   let passed = false;
   const follow: SliceVisitor = (scanner, position) => {
+    let start = 0;
     while (!reached && !passed && scanner.next()) {
+      if (scanner.seq <= startSeq) start = scanner.walked;
       reached = end !== undefined && scanner.seq === end.seq && scanner.crc === end.crc;
       passed = end !== undefined && scanner.seq > end.seq;
     }
     if (scanner.walked > 0) point = scanner.point;
+    if (scanner.walked > start) follower?.take({ bytes: new Uint8Array(scanner.walkedBytes(start)), lastSeq: scanner.seq });
     if (scanner.runStart !== undefined) unsyncedFrom = position + scanner.runStart;
     return reached || passed;
   };

@@ -1,6 +1,7 @@
 import { type KalamError, kalamError } from '@kalamdb/protocol';
 import type { FileSystem } from '../files/file-system.ts';
 import type { LogDirectory } from './log-directory.ts';
+import type { LogFollower } from './log-follower.ts';
 import type { ChainPoint } from './log-format.ts';
 import { type ChainEnd, type FoundFile, findFile, followChain, reusedMemory, writeAgain } from './log-reader.ts';
 
@@ -19,6 +20,11 @@ export interface FoundLog {
 export interface ExpectedLog {
   readonly startSeq: bigint;
   readonly incarnation: string | undefined;
+}
+
+/** How a log is followed. */
+interface FollowOptions extends ExpectedLog {
+  readonly follower?: LogFollower | undefined;
 }
 
 const refused = (where: string, reason: string): KalamError => kalamError('DAMAGED_DATA', { where, reason });
@@ -64,7 +70,7 @@ interface LogSource {
 export async function followLog(
   files: FileSystem,
   { directory, numbers }: LogSource,
-  expected: ExpectedLog & { readonly memory: ReturnType<typeof reusedMemory> },
+  expected: FollowOptions & { readonly memory: ReturnType<typeof reusedMemory> },
 ): Promise<FollowedLog | undefined> {
   const all: FoundFile[] = [];
   for (const number of newestRun(numbers)) all.push(await findFile(files, directory.pathOf(number), number));
@@ -77,7 +83,10 @@ export async function followLog(
   const needed = all.slice(start);
   const followed: { found: FoundFile; end: ChainEnd }[] = [];
   for (const [index, found] of needed.entries()) {
-    followed.push({ found, end: await followChain(files, found, { end: needed[index + 1]?.header.base, memory: expected.memory }) });
+    const next = needed[index + 1];
+    followed.push({ found, end: await followChain(files, found, { ...expected, end: next?.header.base }) });
+    // The next file was begun when everything before it was on the disk.
+    if (next !== undefined) await expected.follower?.confirmed();
   }
   const last = followed.at(-1);
   if (last === undefined) throw kalamError('INTERNAL_ERROR', { reason: 'a log without a last file' });
@@ -92,7 +101,7 @@ export async function followLog(
  * may not have been on the disk there. Answers `undefined` when there is none. Throws DAMAGED_DATA naming the file when a header is
  * damaged, the chain breaks inside the log, the log belongs to another database, starts after the hot tier's point, or ends before it.
  */
-export async function recoverLog(files: FileSystem, source: LogSource, expected: ExpectedLog): Promise<FoundLog | undefined> {
+export async function recoverLog(files: FileSystem, source: LogSource, expected: FollowOptions): Promise<FoundLog | undefined> {
   const memory = reusedMemory();
   const followed = await followLog(files, source, { ...expected, memory });
   if (followed === undefined) return undefined;

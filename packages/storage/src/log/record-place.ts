@@ -30,17 +30,28 @@ export class RecordPlace {
   }
 }
 
-/** Entries as a block of records, alone in its memory. Their checksums are left out: nobody looks at them in a block. */
-export function blockOf(entries: readonly LogEntry[]): Uint8Array<ArrayBuffer> {
+/** Bytes that one step of {@link blockSteps} copies. */
+const STEP_BYTES: number = 512 * 1024;
+
+/** Entries as a block of records, alone in its memory, in short steps. Their checksums are left out: nobody looks at them in a block. */
+export function* blockSteps(entries: readonly LogEntry[]): Generator<undefined, Uint8Array<ArrayBuffer>> {
   let bytes = 0;
   for (const { payload } of entries) bytes += recordOverheadBytes + payload.length;
   const block = new Uint8Array(bytes);
   const target = Buffer.from(block.buffer);
   let at = 0;
+  let left = STEP_BYTES;
   for (const { seq, payload } of entries) {
     target.writeUInt32BE(payload.length, at);
     target.writeBigUInt64BE(seq, at + 4);
-    block.set(payload, at + recordHeadBytes);
+    for (let from = 0; from < payload.length; from += STEP_BYTES) {
+      const piece = payload.length <= STEP_BYTES ? payload : payload.subarray(from, from + STEP_BYTES);
+      block.set(piece, at + recordHeadBytes + from);
+      left -= piece.length;
+      if (left > 0) continue;
+      left = STEP_BYTES;
+      yield;
+    }
     at += recordOverheadBytes + payload.length;
   }
   return block;

@@ -14,11 +14,21 @@ export interface VerifiedLog {
   readonly lastSeq: bigint;
 }
 
+/** Told of commits that have a part of certain tables; the bytes are its own. */
+export interface CommitVisitor {
+  readonly tables: ReadonlySet<number>;
+  visit(payload: Buffer): void;
+}
+
 /**
  * Reads the log in a folder behind the hot tier's point as opening would, changes nothing, and walks over every row. Throws
  * DAMAGED_DATA naming file or commit.
  */
-export async function verifyLog(files: FileSystem, path: string, expected: ExpectedLog): Promise<VerifiedLog> {
+export async function verifyLog(
+  files: FileSystem,
+  path: string,
+  { visitor, ...expected }: ExpectedLog & { readonly visitor?: CommitVisitor | undefined },
+): Promise<VerifiedLog> {
   const followed = await followLog(files, await LogDirectory.look(files, path), { ...expected, memory: reusedMemory() });
   const total = { commits: 0, rows: 0, lastSeq: expected.startSeq };
   const commit = new CommitRows(Buffer.alloc(0));
@@ -27,8 +37,14 @@ export async function verifyLog(files: FileSystem, path: string, expected: Expec
     for await (const { bytes, lastSeq } of readRecords(files, found, { afterSeq: expected.startSeq, end })) {
       const block = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
       for (const record = new RecordPlace(); record.next(block); total.commits += 1) {
-        commit.open(block, record.payloadStart, record.payloadEnd - record.payloadStart);
-        while (commit.nextPart()) while (commit.nextRow()) total.rows += 1;
+        const { payloadStart, payloadEnd } = record;
+        commit.open(block, payloadStart, payloadEnd - payloadStart);
+        let isWanted = false;
+        while (commit.nextPart()) {
+          isWanted ||= visitor?.tables.has(commit.tableId) === true;
+          while (commit.nextRow()) total.rows += 1;
+        }
+        if (isWanted) visitor?.visit(Buffer.from(block.subarray(payloadStart, payloadEnd)));
       }
       total.lastSeq = lastSeq;
     }
