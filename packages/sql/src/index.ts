@@ -11,11 +11,18 @@ export type {
   Typed,
   ValueNode,
 } from './expression/typed.ts';
-export { duckdbType } from './general/duckdb-text.ts';
-export type { GeneralOutput, GeneralPlan, GeneralSource } from './general/general-plan.ts';
+export type { GeneralCheck, GeneralOutput, GeneralPlan, GeneralSource } from './general/general-plan.ts';
 export { needsGeneral } from './general/needs-general.ts';
 export { planGeneral } from './general/plan-general.ts';
+export { planGeneralStatement } from './general/plan-statement.ts';
 export type { GeneralRequest, ViewText } from './general/unit.ts';
+export type {
+  BesideReturning,
+  GeneralChangePlan,
+  GeneralConflict,
+  GeneralInsertPlan,
+  GeneralWritePlan,
+} from './general/write/write-plan.ts';
 export { type LiftedLiteral, type LiftedStatement, liftLiterals } from './lexer/lift.ts';
 export { errorPosition } from './lexer/position.ts';
 export { redactStatement } from './lexer/redact-statement.ts';
@@ -60,6 +67,8 @@ export type {
   Statement,
   StatementClass,
   StatementKind,
+  StorageSettings,
+  StorageType,
   TableKind,
   TableOptions,
   VectorMetric,

@@ -29,6 +29,8 @@ export interface AggregateCall {
   readonly filter: Predicate | undefined;
   /** `COUNT(*)` without FILTER: the executor only needs the number of rows. */
   readonly countsRows: boolean;
+  /** What it gives depends on the order in which rows come. */
+  readonly ordered?: boolean;
   start(context: EvalContext): Accumulator;
 }
 
@@ -51,6 +53,7 @@ interface Definition {
   readonly type: DataType;
   /** What the argument is turned into first. */
   readonly argument?: DataType;
+  readonly ordered?: boolean;
   readonly start: (context: EvalContext) => Accumulator;
 }
 
@@ -243,6 +246,7 @@ function joined(_type: DataType, request: AggregateRequest): Definition {
   return {
     type: text,
     argument: text,
+    ordered: true,
     start: (context) => {
       const between = String(separator.evaluate({ cells: [], seq: 0n, deleted: false }, context) ?? '');
       let parts: string | null = null;
@@ -310,7 +314,8 @@ export function bindAggregate(request: AggregateRequest): BoundAggregate {
   const definition = define(own.type, request);
   const argument = definition.argument === undefined ? own : coerce(own, definition.argument, 'implicit');
   const start = request.distinct ? (context: EvalContext) => new Distinct(definition.start(context), own.type) : definition.start;
-  return { type: definition.type, call: { argument, filter, countsRows: false, start } };
+  const ordered = definition.ordered === true ? { ordered: true } : {};
+  return { type: definition.type, call: { argument, filter, countsRows: false, ...ordered, start } };
 }
 
 /** A literal has the type it has by itself; a NULL as written is a boolean for `bool_and` and a number for `stddev`. */

@@ -2,7 +2,7 @@ import { type DataType, kalamError, plainType, sqlTypeName } from '@kalamdb/prot
 import type { Position } from '../statement/ast.ts';
 import { asDecimal, coerce, valueType } from './common-type.ts';
 import { decimalInRange, decimalType, finite, float32, int64, powerOfTen, smallInteger } from './numeric.ts';
-import { isFloating, isInteger, isNumeric } from './type-families.ts';
+import { isFloating, isInstant, isInteger, isNumeric } from './type-families.ts';
 import { type Evaluator, operation, type Typed } from './typed.ts';
 import { negatedValue } from './value.ts';
 
@@ -15,6 +15,7 @@ export type ArithmeticOperator = '+' | '-' | '*' | '/' | '%';
  * days, and the difference of two dates is an INT. Division by zero is an error for every type.
  */
 export function arithmetic(operator: ArithmeticOperator, left: Typed, right: Typed, position: Position): Typed {
+  if (givesInterval(operator, left, right)) throw kalamError('NOT_IMPLEMENTED', { what: 'arithmetic with intervals in this place' });
   const dates = dateArithmetic(operator, left, right, position);
   if (dates !== undefined) return dates;
   const a = numericOperand(left, right);
@@ -22,6 +23,17 @@ export function arithmetic(operator: ArithmeticOperator, left: Typed, right: Typ
   if (isInteger(a.type) && isInteger(b.type)) return integers(operator, [a, b], position);
   if (isFloating(a.type) || isFloating(b.type) || operator === '/') return floats(operator, [a, b], position);
   return decimals(operator, [a, b], position);
+}
+
+/** Differences of times, and times moved by a text that is an interval: the general executor's. */
+function givesInterval(operator: ArithmeticOperator, left: Typed, right: Typed): boolean {
+  if (operator !== '+' && operator !== '-') return false;
+  const isTime = ({ type }: Typed): boolean => isInstant(type) || type.kind === 'date' || type.kind === 'time';
+  const isWritten = (node: Typed): boolean => node.kind === 'value' && node.literal === 'string';
+  if (left.type.kind === 'date' && right.type.kind === 'date') return false;
+  if (isTime(left) && isTime(right)) return operator === '-' || left.type.kind !== right.type.kind;
+  const other = isTime(left) ? right : isTime(right) ? left : undefined;
+  return other !== undefined && isWritten(other) && left.type.kind !== 'date' && right.type.kind !== 'date';
 }
 
 /** A number as written stays exact beside a decimal; a text as written becomes a number. */

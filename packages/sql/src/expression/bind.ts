@@ -5,7 +5,7 @@ import { isAggregate } from './aggregates.ts';
 import { type ArithmeticOperator, arithmetic, identity, negation } from './arithmetic.ts';
 import { coerce } from './common-type.ts';
 import { type ComparisonOperator, comparison } from './comparison.ts';
-import { functionCall } from './functions/registry.ts';
+import { functionCall, isScalarFunction } from './functions/registry.ts';
 import { textConcatenation } from './functions/text-functions.ts';
 import { jsonOperator } from './json-operators.ts';
 import { like } from './like.ts';
@@ -175,6 +175,7 @@ class Binder {
     const { name, position } = expression;
     if (isAggregate(name)) return this.#scope.aggregate(expression);
     if (expression.star || expression.distinct || expression.filter !== undefined) {
+      if (!isScalarFunction(name)) throw kalamError('FUNCTION_NOT_FOUND', { name });
       throw kalamError('AGGREGATE_MISUSE', { reason: `${name} is not an aggregate function: it takes no *, DISTINCT or FILTER` });
     }
     const operands = expression.arguments.map((argument) => this.bind(argument, depth));

@@ -1,38 +1,45 @@
-import { kalamError, plainType } from '@kalamdb/protocol';
+import { duckdbType, kalamError, plainType } from '@kalamdb/protocol';
 import type { FuncCall, Node } from 'libpg-query';
 import { bindAggregate, isAggregate } from '../expression/aggregates.ts';
 import { condition } from '../expression/logic.ts';
 import { isInteger } from '../expression/type-families.ts';
-import { castText, duckdbType } from './duckdb-text.ts';
-import { foreignPiece, type Piece, piece, standIn, typeOf } from './piece.ts';
+import { castList } from './array-calls.ts';
+import { castText } from './duckdb-text.ts';
+import { jsonDocument, jsonValue } from './json-build.ts';
+import { bare, foreignPiece, listPiece, type Piece, piece, standIn, typeOf } from './piece.ts';
 import type { Place } from './scope.ts';
 import { writeSorted } from './sorting.ts';
 
 const double = plainType('double');
 
 /** Aggregates over doubles that only this executor has. */
-const NUMERIC: ReadonlySet<string> = new Set(['corr', 'covar_pop', 'covar_samp', 'regr_slope', 'regr_intercept', 'regr_r2', 'regr_count']);
+const NUMERIC: ReadonlySet<string> = new Set([
+  'corr',
+  'covar_pop',
+  'covar_samp',
+  ...['slope', 'intercept', 'r2', 'count', 'avgx', 'avgy', 'sxx', 'syy', 'sxy'].map((name) => `regr_${name}`),
+]);
+
+/** Aggregates that make documents. */
+const DOCUMENTS: ReadonlySet<string> = new Set(['json_agg', 'jsonb_agg', 'json_object_agg', 'jsonb_object_agg']);
+
+/** Aggregates over any one value that give one of its type. */
+const ALIKE: ReadonlySet<string> = new Set(['any_value', 'bit_and', 'bit_or', 'bit_xor']);
 
 /** Aggregates over an order: `name(fraction) WITHIN GROUP (ORDER BY x)`. */
 const ORDERED: ReadonlySet<string> = new Set(['percentile_cont', 'percentile_disc', 'mode']);
 
 /** Whether a name (lower case) is that of an aggregate. */
 export function isAggregateName(name: string): boolean {
-  return (
-    isAggregate(name) ||
-    NUMERIC.has(name) ||
-    ORDERED.has(name) ||
-    name === 'array_agg' ||
-    name === 'any_value' ||
-    name === 'bit_and' ||
-    name === 'bit_or'
-  );
+  return isAggregate(name) || NUMERIC.has(name) || ORDERED.has(name) || DOCUMENTS.has(name) || ALIKE.has(name) || name === 'array_agg';
 }
 
 /** What stands before OVER, or the whole call: the type is that of the dialect, `cast` brings DuckDB's to it. */
 export interface AggregateText {
   readonly text: string;
   readonly result: Piece;
+  /** What is made of the text with all that follows it. */
+  readonly wrap?: (text: string) => string;
 }
 
 /** An aggregate. Throws AGGREGATE_MISUSE where there are none, FUNCTION_NOT_FOUND and TYPE_MISMATCH. */
@@ -44,15 +51,17 @@ export function writeAggregate(name: string, call: FuncCall, place: Place): Piec
 }
 
 /** The aggregate with what follows it, in the dialect's type. */
-export function finished({ text, result }: AggregateText, tail: string): Piece {
+export function finished({ text, result, wrap = (whole) => whole }: AggregateText, tail: string): Piece {
   const type = typeOf(result);
-  if (type === undefined) return { ...result, text: `${text}${tail}` };
-  return { ...result, text: `CAST(${text}${tail} AS ${duckdbType(type)})` };
+  const whole = wrap(`${text}${tail}`);
+  return { ...result, text: type === undefined ? whole : `CAST(${whole} AS ${duckdbType(type)})` };
 }
 
 /** See {@link AggregateText}. */
 export function aggregateText(name: string, call: FuncCall, outer: Place): AggregateText {
-  const place: Place = { ...outer, noAggregates: 'the argument of an aggregate', mentioned: undefined };
+  // Over a window the argument may be an aggregate itself.
+  const noAggregates = call.over === undefined ? 'the argument of an aggregate' : undefined;
+  const place: Place = { ...outer, noAggregates, mentioned: undefined };
   const filter = call.agg_filter === undefined ? '' : ` FILTER (WHERE ${filterText(call.agg_filter, place)})`;
   const operands = (call.args ?? []).map((argument) => place.writer.expression(argument, place));
   if (call.agg_within_group === true || ORDERED.has(name)) return overOrder(name, call, { operands, filter, place });
@@ -60,10 +69,48 @@ export function aggregateText(name: string, call: FuncCall, outer: Place): Aggre
   const distinct = call.agg_distinct === true ? 'DISTINCT ' : '';
   const [first] = operands;
   if (name === 'array_agg' && first !== undefined && operands.length === 1) {
-    return { text: `array_agg(${distinct}${first.text}${order})${filter}`, result: foreignPiece('', 'list', typeOf(first)) };
+    return { text: `array_agg(${distinct}${first.text}${order})${filter}`, result: listPiece('', first) };
   }
+  if (first?.foreign === 'interval' && operands.length === 1 && call.agg_distinct !== true) {
+    const found = ofIntervals(name, first, filter);
+    if (found !== undefined) return found;
+  }
+  if (DOCUMENTS.has(name)) return documentText(name, operands, { distinct, order, filter });
   const written = isAggregate(name) ? bound(name, call, operands, place) : numeric(name, operands, place);
   return { text: `${written.name}(${distinct}${written.operands.join(', ')}${order})${filter}`, result: written.result };
+}
+
+/** Intervals are compared as they are; sums are made of the list of them. */
+function ofIntervals(name: string, first: Piece, filter: string): AggregateText | undefined {
+  const result = foreignPiece('', 'interval');
+  if (name === 'min' || name === 'max') return { text: `${name}(${first.text})${filter}`, result };
+  if (name !== 'sum' && name !== 'avg') return undefined;
+  const sum = 'list_reduce(l, lambda a, b: a + b)';
+  const made = name === 'sum' ? sum : `"/"(${sum}, CAST(len(l) AS DOUBLE))`;
+  const wrap = (list: string): string =>
+    `list_transform([list_filter(${list}, lambda e: e IS NOT NULL)], lambda l: CASE WHEN len(l) > 0 THEN ${made} END)[1]`;
+  return { text: `array_agg(${first.text})${filter}`, result, wrap };
+}
+
+/** Documents are gathered as a list, and made one when it is whole; over a window too. */
+function documentText(
+  name: string,
+  operands: readonly Piece[],
+  { distinct, order, filter }: { readonly distinct: string; readonly order: string; readonly filter: string },
+): AggregateText {
+  const [first, second] = operands;
+  const pairs = name.endsWith('object_agg');
+  if (first === undefined || operands.length !== (pairs ? 2 : 1)) throw kalamError('FUNCTION_NOT_FOUND', { name });
+  const value = (of: Piece): string => `coalesce(${jsonValue(of)}, CAST('null' AS JSON))`;
+  if (!pairs || second === undefined) {
+    const item = value({ ...bare(first), text: 'a' });
+    const text = `array_agg(${distinct}${first.text}${order})${filter}`;
+    return { text, result: jsonDocument(''), wrap: (list) => `to_json(list_transform(${list}, lambda a: ${item}))` };
+  }
+  const key = `CAST(to_json(CAST(${first.text} AS VARCHAR)) AS VARCHAR)`;
+  const entry = `(${key} || ':' || CAST(${value(second)} AS VARCHAR))`;
+  const text = `string_agg(${distinct}${entry}, ','${order})${filter}`;
+  return { text, result: jsonDocument(''), wrap: (entries) => `('{' || ${entries} || '}')` };
 }
 
 function filterText(node: Node, place: Place): string {
@@ -117,6 +164,7 @@ function numeric(name: string, operands: readonly Piece[], { unit }: Place): Wri
   const [first, second] = operands;
   const type = first === undefined ? undefined : typeOf(first);
   if (first === undefined || type === undefined) throw kalamError('FUNCTION_NOT_FOUND', { name });
+  if (name.startsWith('bit_') && !isInteger(type)) throw kalamError('FUNCTION_NOT_FOUND', { name });
   if (!NUMERIC.has(name)) {
     if (operands.length !== 1) throw kalamError('FUNCTION_NOT_FOUND', { name });
     return { name, operands: [first.text], result: piece('', type) };
@@ -143,6 +191,7 @@ function overOrder(name: string, call: FuncCall, { operands, filter, place }: Or
   if (name === 'mode') return { text: `mode(${sorted.text})${filter}`, result: piece('', type) };
   const [fraction] = operands;
   const cell = fraction === undefined ? undefined : place.unit.values.constant(fraction);
+  if (fraction?.foreign === 'list') return fractions(name, { fraction, sorted, item, filter, place });
   if (fraction === undefined || cell === undefined || operands.length !== 1)
     return place.unit.missing('a computed fraction', call.location);
   const descending = item.SortBy.sortby_dir === 'SORTBY_DESC';
@@ -151,4 +200,23 @@ function overOrder(name: string, call: FuncCall, { operands, filter, place }: Or
   const exact = name === 'percentile_disc';
   const value = exact ? sorted.text : place.unit.values.as(sorted, double);
   return { text: `${exact ? 'quantile_disc' : 'quantile_cont'}(${value}, ${position})${filter}`, result: piece('', exact ? type : double) };
+}
+
+interface Fractions {
+  readonly fraction: Piece;
+  readonly sorted: Piece;
+  readonly item: Node;
+  readonly filter: string;
+  readonly place: Place;
+}
+
+/** Several fractions at once: one of the aggregate for each of a list as written. */
+function fractions(name: string, { fraction, sorted, item, filter, place }: Fractions): AggregateText {
+  const type = typeOf(sorted);
+  if (type === undefined || ('SortBy' in item && item.SortBy.sortby_dir === 'SORTBY_DESC'))
+    return place.unit.missing('these fractions', undefined);
+  const exact = name === 'percentile_disc';
+  const value = exact ? sorted.text : place.unit.values.as(sorted, double);
+  const text = `${exact ? 'quantile_disc' : 'quantile_cont'}(${value}, ${castList(fraction, double, place).text})${filter}`;
+  return { text, result: listPiece('', piece('', exact ? type : double)) };
 }

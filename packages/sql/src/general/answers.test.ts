@@ -1,8 +1,7 @@
 import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api';
-import type { Cell } from '@kalamdb/protocol';
+import { type Cell, duckdbType } from '@kalamdb/protocol';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { initParser } from '../parser/parse.ts';
-import { duckdbType } from './duckdb-text.ts';
 import { plan } from './general-world.fixture.ts';
 
 const ROWS: Readonly<Record<string, string>> = {
@@ -86,7 +85,7 @@ test.each([
   ["SELECT s.row_id, s.score, t.name FROM vector_search('t', 'e', '[0,2]', 1) s JOIN t ON t.id = s.row_id::bigint", '[["2",1,"two"]]'],
   [
     `SELECT to_char(ts, 'YYYY-MM-DD "at" HH24:MI:SS.MS'), string_to_array('a,b', ',') FROM t WHERE id = 1`,
-    '[["2020-01-01 at 10:00:00.000",["a","b"]]]',
+    '[["2020-01-01 at 10:00:00.000","{a,b}"]]',
   ],
   ["SELECT x FROM unnest(string_to_array('a,b', ',')) u(x)", '[["a"],["b"]]'],
   ['SELECT n FROM v WHERE id < 2', '[["one"]]'],

@@ -1,4 +1,4 @@
-import { type Cell, cellToText, type DataType, type NonNullCell } from '@kalamdb/protocol';
+import { type Cell, cellToText, type DataType, duckdbType, type NonNullCell } from '@kalamdb/protocol';
 import { INT64_MAX, INT64_MIN } from '../expression/numeric.ts';
 import { isInstant, isInteger } from '../expression/type-families.ts';
 
@@ -13,49 +13,9 @@ export function quoteText(text: string): string {
   return pieces.length === 1 ? (pieces[0] ?? "''") : `(${pieces.join(' || chr(0) || ')})`;
 }
 
-/**
- * DuckDB's name of the type that stands for a type of the dialect: what a source's columns have, and what the rewritten text casts to.
- * JSON and FILE are texts here as they are in cells.
- *
- * | type | DuckDB |
- * |---|---|
- * | BOOLEAN, SMALLINT, BIGINT, FLOAT, DOUBLE, DATE, TIME, UUID | the same |
- * | INT | INTEGER |
- * | DECIMAL(p,s) | DECIMAL(p,s) |
- * | TEXT, JSON, FILE | VARCHAR |
- * | TIMESTAMP, DATETIME | TIMESTAMP (microseconds) |
- * | BYTES | BLOB |
- * | EMBEDDING(n) | FLOAT[n] |
- */
-export function duckdbType(type: DataType): string {
-  switch (type.kind) {
-    case 'int':
-      return 'INTEGER';
-    case 'text':
-    case 'json':
-    case 'file':
-      return 'VARCHAR';
-    case 'timestamp':
-    case 'datetime':
-      return 'TIMESTAMP';
-    case 'bytes':
-      return 'BLOB';
-    case 'decimal':
-      return `DECIMAL(${type.precision},${type.scale})`;
-    case 'embedding':
-      return `FLOAT[${type.dimension}]`;
-    case 'boolean':
-    case 'smallint':
-    case 'bigint':
-    case 'float':
-    case 'double':
-    case 'date':
-    case 'time':
-    case 'uuid':
-      return type.kind.toUpperCase();
-    default:
-      return type satisfies never;
-  }
+/** Texts one behind the other, or NULL. Of a NULL that it can see DuckDB forgets that it is a text: hence the cast. */
+export function joinedTexts(parts: readonly string[]): string {
+  return `CAST((${parts.join(' || ')}) AS VARCHAR)`;
 }
 
 /** A cell as a constant of its type. Numbers that a comparison left outside the type (`n < 1.5` over integers) become doubles. */
@@ -118,15 +78,35 @@ export function castText(text: string, from: DataType, to: DataType): string {
   if (isInteger(from) && isInstant(to)) return `make_timestamp(CAST(${text} AS BIGINT))`;
   if (isInstant(from) && to.kind === 'bigint') return `epoch_us(${text})`;
   if (duckdbType(from) === 'VARCHAR' && isInteger(to)) return integerOfText(text, target);
-  if (duckdbType(from) === 'VARCHAR' && to.kind === 'bytes') return `encode(${text})`;
+  if (duckdbType(from) === 'VARCHAR' && to.kind === 'bytes') return bytesOfText(text);
+  if (duckdbType(from) === 'VARCHAR' && to.kind === 'boolean') return booleanOfText(text);
+  // A number that only the type has no room for is told from a text that is no number.
+  if (duckdbType(from) === 'VARCHAR' && to.kind === 'decimal') return `CAST(CAST(${text} AS DECIMAL(38,${to.scale})) AS ${target})`;
   return `CAST(${text} AS ${target})`;
 }
 
 function asText(text: string, from: DataType): string {
   if (from.kind === 'float' || from.kind === 'double') return floatingText(text, from.kind);
-  if (from.kind === 'bytes') return `('\\x' || lower(hex(${text})))`;
+  if (from.kind === 'bytes') return joinedTexts([`'\\x'`, `lower(hex(${text}))`]);
   if (from.kind === 'embedding') return `replace(replace(CAST(${text} AS VARCHAR), ' ', ''), '.0', '')`;
+  // PostgreSQL says it behind the time.
+  if (from.kind === 'date' || isInstant(from)) return `regexp_replace(CAST(${text} AS VARCHAR), ' \\(BC\\)(.*)$', '\\1 BC')`;
   return `CAST(${text} AS VARCHAR)`;
+}
+
+/** The words that PostgreSQL reads too, whatever their case and with blanks around them; DuckDB knows fewer and no blanks. */
+function booleanOfText(text: string): string {
+  const word = `lower(regexp_replace(p, '^\\s+|\\s+$', '', 'g'))`;
+  const refusal = `error('Could not convert string ''' || p || ''' to BOOLEAN')`;
+  const chosen = `CASE WHEN ${word} IN ('true', 't', 'yes', 'y', 'on', '1') THEN true WHEN ${word} IN ('false', 'f', 'no', 'n', 'off', '0') THEN false`;
+  return `list_transform([${text}], lambda p: ${chosen} WHEN p IS NOT NULL THEN ${refusal} END)[1]`;
+}
+
+/** `\\x` and pairs of hexadecimal digits, else the text's own bytes. */
+function bytesOfText(text: string): string {
+  const refusal = `error('Could not convert string ''' || p || ''' to BYTES')`;
+  const digits = `CASE WHEN regexp_full_match(p, '\\\\x([0-9a-fA-F]{2})*') THEN from_hex(substr(p, 3)) ELSE ${refusal} END`;
+  return `list_transform([${text}], lambda p: CASE WHEN starts_with(p, '\\x') THEN ${digits} ELSE encode(p) END)[1]`;
 }
 
 /** Digits with a sign and blanks around them; DuckDB would round '1.5' too, where PostgreSQL fails. */

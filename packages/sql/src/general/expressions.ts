@@ -1,29 +1,32 @@
-import { kalamError, plainType } from '@kalamdb/protocol';
-import type { A_ArrayExpr, A_Const, BoolExpr, CaseExpr, ColumnRef, Node, RowExpr, SubLink, TypeCast } from 'libpg-query';
+import { type DataType, kalamError, plainType } from '@kalamdb/protocol';
+import type { A_ArrayExpr, A_Const, BoolExpr, CaseExpr, CollateClause, ColumnRef, Node, SubLink, TypeCast, TypeName } from 'libpg-query';
 import { comparison } from '../expression/comparison.ts';
 import { condition } from '../expression/logic.ts';
-import type { Typed } from '../expression/typed.ts';
+import { isTextual } from '../expression/type-families.ts';
 import { numberLiteral } from '../lexer/literal-value.ts';
 import { nameText } from '../parser/postgres/converter.ts';
 import { castType } from '../parser/postgres/type-names.ts';
+import { castList, writeSubscript } from './array-calls.ts';
 import { writeCall, writeValueFunction } from './calls.ts';
 import { writeExtreme } from './conditional-calls.ts';
+import { asInterval } from './intervals.ts';
+import { writtenDocument } from './json-documents.ts';
 import { isComparison, unified, writeComparison } from './meeting.ts';
 import { writeOperator } from './operators.ts';
-import { foreignPiece, type Piece, piece, standIn, typeOf } from './piece.ts';
+import { bare, fieldAt, foreignPiece, listPiece, type Piece, piece, standIn, typeOf } from './piece.ts';
+import { rowEntries, writeRow, writeRowNullTest } from './rows.ts';
 import { type Place, resolveColumn } from './scope.ts';
+import { shown } from './shown-text.ts';
 
 const boolean = plainType('boolean');
 
 /** Nodes of the tree that are refused, by the words that an error has for them. */
 const REFUSED: ReadonlyMap<string, string> = new Map([
   ['CurrentOfExpr', 'WHERE CURRENT OF'],
-  ['CollateClause', 'COLLATE'],
   ['MultiAssignRef', 'assignments of several columns'],
   ['XmlExpr', 'XML expressions'],
   ['XmlSerialize', 'XML expressions'],
   ['SetToDefault', 'DEFAULT in an expression'],
-  ['A_Indirection', 'array subscripts'],
 ]);
 
 /** An expression as DuckDB's SQL. What is not named here is refused with NOT_IMPLEMENTED. */
@@ -55,6 +58,8 @@ function writeNode(node: Node, place: Place): Piece {
   }
   if ('NullTest' in node) {
     const { arg, nulltesttype, location } = node.NullTest;
+    const row = rowEntries(arg);
+    if (row !== undefined) return writeRowNullTest(row, nulltesttype === 'IS_NOT_NULL', place);
     const tested = operand(arg, place, location);
     return piece(`(${tested.text} IS ${nulltesttype === 'IS_NOT_NULL' ? 'NOT ' : ''}NULL)`, boolean);
   }
@@ -87,7 +92,12 @@ function writeRarer(node: Node, place: Place): Piece {
     return piece(`CAST(GROUPING(${keys.join(', ')}) AS BIGINT)`, plainType('bigint'));
   }
   if ('A_ArrayExpr' in node) return writeArray(node.A_ArrayExpr, place);
-  if ('RowExpr' in node) return writeRow(node.RowExpr, place);
+  if ('RowExpr' in node) return writeRow(node.RowExpr.args ?? [], place);
+  if ('CollateClause' in node) return writeCollated(node.CollateClause, place);
+  if ('A_Indirection' in node) {
+    const { arg, indirection = [] } = node.A_Indirection;
+    return indirection.reduce((of, part) => writeIndirection(of, part, place), operand(arg, place, undefined));
+  }
   const [kind = ''] = Object.keys(node);
   const what = REFUSED.get(kind) ?? (kind.startsWith('Json') ? 'SQL/JSON expressions' : `${kind} expressions`);
   return unit.fail(undefined, kalamError('NOT_IMPLEMENTED', { what }));
@@ -161,14 +171,35 @@ function writeCast(cast: TypeCast, place: Place): Piece {
   const { typeName, arg } = cast;
   const location = (cast.location ?? -1) >= 0 ? cast.location : typeName?.location;
   if (typeName === undefined) return unit.missing('an empty cast', location);
+  if (typeName.arrayBounds !== undefined) return unit.at(location, () => writeListCast(arg, typeName, place));
   const value = operand(arg, place, location);
   const type = castType(unit.source, typeName);
   const from = typeOf(value);
-  if (type === 'INTERVAL') return foreignPiece(`CAST(${value.text} AS INTERVAL)`, 'interval');
+  if (type === 'INTERVAL') return unit.at(location, () => asInterval(value, place, fieldsOf(typeName)));
   if (typeof type === 'string') return unit.missing(type, location);
-  if (from === undefined)
-    return piece(`CAST(${value.text} AS ${type.kind === 'text' ? 'VARCHAR' : unit.missing('this cast', location)})`, type);
-  return unit.at(location, () => piece(unit.values.as(value, type, 'explicit'), type));
+  if (from === undefined) return type.kind === 'text' ? shown(value) : castForeign(value, type, place, location);
+  const made = unit.at(location, () => piece(unit.values.as(value, type, 'explicit'), type));
+  const written = type.kind === 'json' ? writtenDocument(value, place) : undefined;
+  return written === undefined ? made : { ...made, written };
+}
+
+/** Intervals are times of a day too. */
+function castForeign(value: Piece, type: DataType, { unit }: Place, location: number | undefined): Piece {
+  if (value.foreign === 'interval' && type.kind === 'time')
+    return piece(`CAST(CAST('1970-01-01' AS TIMESTAMP) + ${value.text} AS TIME)`, type);
+  return unit.missing('this cast', location);
+}
+
+function writeListCast(arg: Node | undefined, { arrayBounds: _, ...typeName }: TypeName, place: Place): Piece {
+  const type = castType(place.unit.source, typeName);
+  if (typeof type === 'string') return place.unit.missing(`lists of ${type}`, typeName.location);
+  return castList(operand(arg, place, typeName.location), type, place);
+}
+
+/** The bits of `INTERVAL '1' DAY`. */
+function fieldsOf({ typmods = [] }: TypeName): number | undefined {
+  const [first] = typmods;
+  return first !== undefined && 'A_Const' in first ? first.A_Const.ival?.ival : undefined;
 }
 
 function writeCase(node: CaseExpr, place: Place): Piece {
@@ -190,16 +221,36 @@ function writeArray(array: A_ArrayExpr, place: Place): Piece {
   const elements = all(array.elements, place);
   if (elements.length === 0) return foreignPiece('CAST([] AS BIGINT[])', 'list', plainType('bigint'));
   const alike = unified(elements, 'ARRAY', place);
-  return foreignPiece(`[${alike.texts.join(', ')}]`, 'list', typeOf(alike.as('')));
+  return listPiece(`[${alike.texts.join(', ')}]`, alike.as(''));
 }
 
-function writeRow(row: RowExpr, place: Place): Piece {
-  return foreignPiece(
-    `row(${all(row.args, place)
-      .map(({ text }) => text)
-      .join(', ')})`,
-    'row',
-  );
+/** Texts compare by their code points, so only the collations that say so change nothing. */
+const COLLATIONS: ReadonlySet<string> = new Set(['C', 'POSIX', 'default', 'ucs_basic', 'C.UTF-8', 'C.utf8']);
+
+function writeCollated({ arg, collname, location }: CollateClause, place: Place): Piece {
+  const name = place.unit.name(collname?.at(-1));
+  if (!COLLATIONS.has(name)) return place.unit.missing(`COLLATE "${name}"`, location);
+  const inner = operand(arg, place, location);
+  const type = typeOf(inner);
+  if (type === undefined || !isTextual(type)) throw kalamError('TYPE_MISMATCH', { reason: 'COLLATE takes a text' });
+  return inner;
+}
+
+/** `x[n]`, `x[a:b]`, `(row).field`. */
+function writeIndirection(of: Piece, part: Node, place: Place): Piece {
+  if ('A_Indices' in part) {
+    const { lidx, uidx, is_slice } = part.A_Indices;
+    const [from, to] = [lidx, uidx].map((node) => (node === undefined ? undefined : place.writer.expression(node, place)));
+    if (of.foreign !== 'list') throw kalamError('TYPE_MISMATCH', { reason: 'cannot subscript this value' });
+    const bounds = { slice: is_slice === true, ...(from === undefined ? {} : { from }), ...(to === undefined ? {} : { to }) };
+    return writeSubscript(of, bounds, place);
+  }
+  if (!('String' in part)) return place.unit.missing('this indirection', undefined);
+  const name = place.unit.name(part);
+  const index = (of.fields ?? []).findIndex((field) => field.name === name);
+  const field = index < 0 ? undefined : fieldAt(of, index);
+  if (field === undefined) throw kalamError('COLUMN_NOT_FOUND', { column: name, hint: '' });
+  return field;
 }
 
 function writeSubquery(link: SubLink, place: Place): Piece {
@@ -212,16 +263,11 @@ function writeSubquery(link: SubLink, place: Place): Piece {
   if (subLinkType === 'EXPR_SUBLINK' || subLinkType === 'ARRAY_SUBLINK') {
     if (first === undefined || query.outputs.length !== 1)
       throw kalamError('INVALID_OPERATION', { reason: 'subquery must return only one column' });
-    if (subLinkType === 'ARRAY_SUBLINK') return foreignPiece(`ARRAY(${query.text})`, 'list', typeOf(first.piece));
-    return { ...first.piece, text: `(${query.text})`, typed: unvalued(first.piece.typed), column: undefined };
+    if (subLinkType === 'ARRAY_SUBLINK') return listPiece(`ARRAY(${query.text})`, first.piece);
+    return { ...bare(first.piece), text: `(${query.text})` };
   }
   if (subLinkType !== 'ANY_SUBLINK' && subLinkType !== 'ALL_SUBLINK') return unit.missing('this subquery', location);
   return writeQuantified(link, query, place);
-}
-
-/** A value behind a subquery is no value as written any more. */
-function unvalued(typed: Typed | undefined): Typed | undefined {
-  return typed === undefined ? undefined : standIn(typed.type);
 }
 
 function writeQuantified(link: SubLink, query: ReturnType<Place['writer']['query']>, place: Place): Piece {

@@ -1,13 +1,14 @@
-import { kalamError, plainType } from '@kalamdb/protocol';
+import { kalamError } from '@kalamdb/protocol';
 import type { Alias, JoinExpr, Node, RangeFunction, RangeSubselect, RangeVar } from 'libpg-query';
 import { parseSelect } from '../parser/postgres/postgres-parser.ts';
 import { missingInTable, tableName } from '../parser/postgres/tables.ts';
 import type { TableInfo } from '../plan/table-info.ts';
-import { callName, writeSeries } from './calls.ts';
+import { callName } from './calls.ts';
 import { quoteName } from './duckdb-text.ts';
+import { noteEarlyChecks } from './early-checks.ts';
 import { writeCondition } from './expressions.ts';
 import { unified, writeComparison } from './meeting.ts';
-import { type Piece, piece, standIn } from './piece.ts';
+import { type Piece, piece, referredTo } from './piece.ts';
 import {
   besides,
   commonTable,
@@ -19,6 +20,7 @@ import {
   type Relation,
   type Visible,
 } from './scope.ts';
+import { writeTableFunction } from './table-functions.ts';
 import { Unit } from './unit.ts';
 import { writeVectorSearch } from './vector-search.ts';
 
@@ -29,19 +31,23 @@ const VIEW_DEPTH_MAX = 16;
 export interface FromText {
   readonly text: string;
   readonly visible: Visible;
+  /** Aliases of tables whose rows may be left out early when they do not meet a condition on all of it; see `noteEarlyChecks`. */
+  readonly early: readonly string[];
 }
 
 /** A FROM clause; `place` is that of the query around. Entries may look at those before them where SQL says so. */
 export function writeFrom(nodes: readonly Node[], place: Place): FromText {
   const texts: string[] = [];
+  const early: string[] = [];
   let visible = NOTHING_VISIBLE;
   for (const node of nodes) {
     const entry = writeEntry(node, place, visible);
     texts.push(entry.text);
+    early.push(...entry.early);
     visible = besides(visible, entry.visible);
   }
   checkNames(visible, place);
-  return { text: texts.join(', '), visible };
+  return { text: texts.join(', '), visible, early };
 }
 
 function checkNames({ relations }: Visible, { unit }: Place): void {
@@ -97,8 +103,8 @@ function writeTable(relation: RangeVar, place: Place): FromText {
     const text = `${quoteName(alias)}.${quoteName(column.name)}`;
     return { name: column.name, piece: piece(text, column.type, column) };
   });
-  const text = `${quoteName(unit.plan.source(table).name)} AS ${quoteName(alias)}`;
-  return entry(text, { ...named, columns, hidden: hiddenColumns(columns, table.kind) }, relation.alias, place);
+  const text = `${quoteName(unit.plan.source(table, alias).name)} AS ${quoteName(alias)}`;
+  return { ...entry(text, { ...named, columns, hidden: hiddenColumns(columns, table.kind) }, relation.alias, place), early: [alias] };
 }
 
 function findTable(name: ReturnType<typeof tableName>, { unit }: Place): TableInfo {
@@ -128,7 +134,7 @@ function writeView(text: string, namespace: string, place: Place): ReturnType<Pl
 function asColumns(outputs: readonly Output[], alias: string): readonly NamedPiece[] {
   return outputs.map(({ name, inner, piece: of }) => ({
     name,
-    piece: { ...of, text: `${quoteName(alias)}.${quoteName(inner)}`, typed: of.typed === undefined ? undefined : standIn(of.typed.type) },
+    piece: referredTo(of, `${quoteName(alias)}.${quoteName(inner)}`),
   }));
 }
 
@@ -143,7 +149,7 @@ function entry(text: string, relation: Relation, alias: Alias | undefined, { uni
   const columns = relation.columns.map((column, index) => ({ ...column, name: names[index] ?? column.name }));
   const name = alias?.aliasname === undefined ? relation.name : unit.source.name(alias.aliasname).toLowerCase();
   const renamed: Relation = { ...relation, name, namespace: alias === undefined ? relation.namespace : undefined, columns };
-  return { text, visible: { relations: [renamed], columns } };
+  return { text, visible: { relations: [renamed], columns }, early: [] };
 }
 
 function writeSubselect(subselect: RangeSubselect, place: Place, left: Visible): FromText {
@@ -156,7 +162,7 @@ function writeSubselect(subselect: RangeSubselect, place: Place, left: Visible):
   return entry(text, { name: undefined, namespace: undefined, columns: asColumns(query.outputs, name), hidden: [] }, alias, place);
 }
 
-/** `generate_series`, `unnest` and `vector_search`; there are no others. */
+/** `vector_search`, and the functions that make rows. */
 function writeFunction(range: RangeFunction, place: Place, left: Visible): FromText {
   const { unit } = place;
   const [item, second] = range.functions ?? [];
@@ -171,24 +177,8 @@ function writeFunction(range: RangeFunction, place: Place, left: Visible): FromT
     const { text, columns } = unit.at(call.location, () => writeVectorSearch(operands, place));
     return entry(text, { name, namespace: undefined, columns, hidden: [] }, range.alias, place);
   }
-  const list = unit.at(call.location, (): Piece => {
-    if (name !== 'generate_series' && name !== 'unnest') throw kalamError('FUNCTION_NOT_FOUND', { name });
-    const operands = (call.args ?? []).map((argument) => place.writer.expression(argument, inner));
-    if (name === 'generate_series') return writeSeries(operands, place);
-    const [first] = operands;
-    if (first === undefined || operands.length > 1 || first.foreign !== 'list' || first.element === undefined)
-      throw kalamError('FUNCTION_NOT_FOUND', { name });
-    return first;
-  });
-  const alias = unit.plan.fresh('t');
-  const column = range.alias?.aliasname === undefined ? name : unit.source.name(range.alias.aliasname);
-  const element = list.element ?? plainType('bigint');
-  const columns: NamedPiece[] = [{ name: column, piece: piece(`${quoteName(alias)}."c0"`, element) }];
-  const ordinal = range.ordinality === true ? `, generate_subscripts(${list.text}, 1) AS "c1"` : '';
-  if (range.ordinality === true)
-    columns.push({ name: 'ordinality', piece: piece(`CAST(${quoteName(alias)}."c1" AS BIGINT)`, plainType('bigint')) });
-  const text = `(SELECT unnest(${list.text}) AS "c0"${ordinal}) AS ${quoteName(alias)}`;
-  return entry(text, { name, namespace: undefined, columns, hidden: [] }, range.alias, place);
+  const { text, relation } = writeTableFunction(call, range, inner);
+  return entry(text, relation, range.alias, place);
 }
 
 const JOINS: ReadonlyMap<string, string> = new Map([
@@ -206,23 +196,29 @@ function writeJoin(join: JoinExpr, place: Place, before: Visible): FromText {
   const left = writeEntry(larg, place, before);
   const right = writeEntry(rarg, place, besides(before, left.visible));
   const shared = sharedNames(join, left.visible, right.visible, place);
+  const [keepsLeft, keepsRight] = [jointype === 'JOIN_LEFT', jointype === 'JOIN_RIGHT'];
+  const inner = jointype === 'JOIN_INNER';
+  const early = [...(inner || keepsLeft ? left.early : []), ...(inner || keepsRight ? right.early : [])];
   const text = (words_: string, on: string): string => `${left.text} ${words_} ${'JoinExpr' in rarg ? `(${right.text})` : right.text}${on}`;
   if (shared !== undefined && shared.length > 0) {
     const merged = unit.near(rarg, () => mergeColumns(shared, jointype, { left: left.visible, right: right.visible, place }));
-    return named({ text: text(words, ` ON (${merged.condition})`), visible: merged.visible }, join, place);
+    return named({ text: text(words, ` ON (${merged.condition})`), visible: merged.visible, early }, join, place);
   }
   const visible = besides(left.visible, right.visible);
-  if (quals === undefined)
-    return named({ text: jointype === 'JOIN_INNER' ? text('CROSS JOIN', '') : text(words, ' ON (true)'), visible }, join, place);
+  if (quals === undefined) return named({ text: inner ? text('CROSS JOIN', '') : text(words, ' ON (true)'), visible, early }, join, place);
   checkNames(visible, place);
-  const inner: Place = { ...place, scopes: [visible, ...place.scopes], noAggregates: 'JOIN conditions' };
-  return named({ text: text(words, ` ON (${writeCondition(quals, inner, 'JOIN/ON')})`), visible }, join, place);
+  const within: Place = { ...place, scopes: [visible, ...place.scopes], noAggregates: 'JOIN conditions' };
+  const condition = writeCondition(quals, within, 'JOIN/ON');
+  // A row of the side that is not kept meets nothing when it does not meet the condition.
+  noteEarlyChecks(quals, within, [...(inner || keepsRight ? left.early : []), ...(inner || keepsLeft ? right.early : [])]);
+  return named({ text: text(words, ` ON (${condition})`), visible, early }, join, place);
 }
 
 /** `(a JOIN b) AS j` hides the names inside. */
 function named(from: FromText, join: JoinExpr, place: Place): FromText {
   if (join.alias === undefined) return from;
-  return entry(from.text, { name: undefined, namespace: undefined, columns: from.visible.columns, hidden: [] }, join.alias, place);
+  const { text, visible, early } = from;
+  return { ...entry(text, { name: undefined, namespace: undefined, columns: visible.columns, hidden: [] }, join.alias, place), early };
 }
 
 /** The columns of USING, or those that NATURAL finds. */

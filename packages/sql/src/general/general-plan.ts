@@ -1,6 +1,12 @@
-import type { Cell, DataType } from '@kalamdb/protocol';
+import type { Cell, DataType, NonNullCell } from '@kalamdb/protocol';
 import type { ColumnInfo } from '../expression/input-row.ts';
 import type { TableInfo } from '../plan/table-info.ts';
+
+/** A condition on one column of a table, with values of the column's type. A NULL meets none but `null`. Evaluating it fails for no value. */
+export type GeneralCheck =
+  | { readonly column: string; readonly test: '=' | '<' | '<=' | '>' | '>='; readonly cell: NonNullCell }
+  | { readonly column: string; readonly test: 'in'; readonly cells: readonly NonNullCell[] }
+  | { readonly column: string; readonly test: 'null' | 'not null' };
 
 /** A table that a general query reads: one scan of what access grants of it. */
 export interface GeneralSource {
@@ -8,6 +14,11 @@ export interface GeneralSource {
   readonly name: string;
   /** A table or a system table; views are written out into their queries and do not appear. */
   readonly table: TableInfo;
+  /**
+   * What the query says of the table's rows wherever it names it: a list for each place, and a row that does not meet the whole of
+   * one of them changes nothing in the answer. Absent: every row may be needed. The text tests all of it again.
+   */
+  readonly checks?: readonly (readonly GeneralCheck[])[] | undefined;
 }
 
 /** Where an output column comes from. */

@@ -3,7 +3,9 @@ import type { ColumnInfo } from '../expression/input-row.ts';
 import type { CatalogView, TableInfo } from '../plan/table-info.ts';
 import type { GeneralPlan } from './general-plan.ts';
 import { planGeneral } from './plan-general.ts';
-import type { ViewText } from './unit.ts';
+import { planGeneralStatement } from './plan-statement.ts';
+import type { GeneralRequest, ViewText } from './unit.ts';
+import type { GeneralWritePlan } from './write/write-plan.ts';
 
 function column(id: number, name: string, type: DataType, extra: Partial<ColumnInfo> = {}): ColumnInfo {
   return { id, name, type, nullable: true, primaryKey: false, default: undefined, system: undefined, ...extra };
@@ -54,9 +56,8 @@ const CATALOG: CatalogView = {
   table: (namespace, name) => (namespace === 'app' ? TABLES.find((candidate) => candidate.name === name) : undefined),
 };
 
-/** Plans a query of the test world. */
-export function plan(query: string, parameters: readonly Cell[] = []): GeneralPlan {
-  return planGeneral(query, {
+function request(parameters: readonly Cell[]): GeneralRequest {
+  return {
     catalog: CATALOG,
     namespace: 'app',
     parameters,
@@ -64,7 +65,17 @@ export function plan(query: string, parameters: readonly Cell[] = []): GeneralPl
     userId: 'ann',
     role: 'user',
     nowMicros: 1_700_000_000_000_000n,
-  });
+  };
+}
+
+/** Plans a query of the test world. */
+export function plan(query: string, parameters: readonly Cell[] = []): GeneralPlan {
+  return planGeneral(query, request(parameters));
+}
+
+/** Plans any statement of the test world. */
+export function planStatement(text: string, parameters: readonly Cell[] = []): GeneralPlan | GeneralWritePlan {
+  return planGeneralStatement(text, request(parameters));
 }
 
 /** Code and offset of the error of a query that cannot be planned. */

@@ -1,7 +1,7 @@
 import { plainType } from '@kalamdb/protocol';
 import { unifiedType } from '../expression/common-type.ts';
 import { type ComparisonOperator, comparison } from '../expression/comparison.ts';
-import { foreignPiece, type Piece, piece, standIn } from './piece.ts';
+import { documentPiece, type Piece, piece, standIn } from './piece.ts';
 import type { Place } from './scope.ts';
 
 const boolean = plainType('boolean');
@@ -23,10 +23,11 @@ export function unified(pieces: readonly Piece[], where: string, { unit }: Place
   const nodes = pieces.flatMap(({ typed }) => (typed === undefined ? [] : [typed]));
   const foreign = pieces.find(({ typed }) => typed === undefined);
   if (foreign !== undefined) {
-    return { texts: pieces.map(({ text }) => text), as: (text) => foreignPiece(text, foreign.foreign ?? 'row', foreign.element) };
+    return { texts: pieces.map(({ text }) => text), as: (text) => ({ ...foreign, text, column: undefined }) };
   }
   const type = unifiedType(nodes, where);
-  return { texts: pieces.map((of) => unit.values.as(of, type)), as: (text) => piece(text, type) };
+  const documents = pieces.every((of) => of.document === true);
+  return { texts: pieces.map((of) => unit.values.as(of, type)), as: (text) => (documents ? documentPiece(text, type) : piece(text, type)) };
 }
 
 /** `left operator right`, typed and coerced as the compiled executor does it. */

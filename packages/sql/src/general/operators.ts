@@ -1,21 +1,26 @@
-import { type DataType, kalamError, plainType } from '@kalamdb/protocol';
+import { type DataType, duckdbType, kalamError, plainType } from '@kalamdb/protocol';
 import type { A_Expr, Node } from 'libpg-query';
 import { type ArithmeticOperator, arithmetic, identity, negation } from '../expression/arithmetic.ts';
 import { comparison } from '../expression/comparison.ts';
 import { jsonOperator } from '../expression/json-operators.ts';
 import { distinctFrom } from '../expression/logic.ts';
-import { isFloating, isInstant, isInteger, isTextual } from '../expression/type-families.ts';
+import { isFloating, isInteger, isTextual } from '../expression/type-families.ts';
 import type { Typed } from '../expression/typed.ts';
 import { nameText } from '../parser/postgres/converter.ts';
-import { castText, constantText } from './duckdb-text.ts';
+import { listOfText, writeListOperator } from './array-calls.ts';
+import { castText, constantText, joinedTexts } from './duckdb-text.ts';
+import { withIntervals } from './intervals.ts';
 import { jsonCall } from './json-calls.ts';
+import { writeJsonOperator } from './json-documents.ts';
 import { isComparison, writeComparison } from './meeting.ts';
 import { writeLike, writeRegular, writeSimilar } from './patterns.ts';
 import { foreignPiece, type Piece, piece, typeOf } from './piece.ts';
+import { rowEntries, writeRowComparison } from './rows.ts';
 import type { Place } from './scope.ts';
 
 const boolean = plainType('boolean');
 const text = plainType('text');
+const bigint = plainType('bigint');
 
 function isArithmetic(operator: string): operator is ArithmeticOperator {
   return operator === '+' || operator === '-' || operator === '*' || operator === '/' || operator === '%';
@@ -30,6 +35,9 @@ export function writeOperator(node: A_Expr, place: Place): Piece {
   if (names.length > 1 && names[0] !== 'pg_catalog') return unit.missing(`operator ${names.join('.')}`, node.location);
   if (rexpr === undefined) return unit.missing('postfix operators', node.location);
   if (lexpr === undefined) return writePrefix(operator, rexpr, node, place);
+  const [leftRow, rightRow] = [rowEntries(lexpr), rowEntries(rexpr)];
+  if (node.kind === 'AEXPR_OP' && leftRow !== undefined && rightRow !== undefined && isComparison(operator))
+    return writeRowComparison(operator, leftRow, rightRow, place);
   switch (node.kind) {
     case 'AEXPR_OP':
       return writeBinary(operator, place.writer.expression(lexpr, place), place.writer.expression(rexpr, place), place);
@@ -53,10 +61,36 @@ export function writeOperator(node: A_Expr, place: Place): Piece {
   }
 }
 
+/** Prefix operators that are functions. */
+const PREFIX_FUNCTIONS: Readonly<Record<string, string>> = { '|/': 'sqrt', '||/': 'cbrt', '@': 'abs' };
+
+const BITS: Readonly<Record<string, (a: string, b: string) => string>> = {
+  '&': (a, b) => `(${a} & ${b})`,
+  '|': (a, b) => `(${a} | ${b})`,
+  '#': (a, b) => `xor(${a}, ${b})`,
+  // PostgreSQL takes the shift's last six bits, and lets bits fall out at the left.
+  '<<': (a, b) =>
+    `CAST(((CAST(${a} AS HUGEINT) << (${b} & 63)) & 18446744073709551615) - (CASE WHEN ((CAST(${a} AS HUGEINT) << (${b} & 63)) & 9223372036854775808) = 0 THEN 0 ELSE 18446744073709551616 END) AS BIGINT)`,
+  '>>': (a, b) => `(${a} >> (${b} & 63))`,
+};
+
+/** Bits of whole numbers, powers and beginnings of texts; `undefined`: another operator. */
+function writeBitOperator(operator: string, left: Piece, right: Piece, place: Place): Piece | undefined {
+  if (operator === '^') return place.writer.call('power', [left, right], place);
+  if (operator === '^@') return place.writer.call('starts_with', [left, right], place);
+  const write = Object.hasOwn(BITS, operator) ? BITS[operator] : undefined;
+  if (write === undefined) return undefined;
+  const { values } = place.unit;
+  return piece(write(values.as(left, bigint), values.as(right, bigint)), bigint);
+}
+
 function writePrefix(operator: string, operand: Node, node: A_Expr, place: Place): Piece {
   const { unit } = place;
-  if (operator !== '-' && operator !== '+') return unit.missing(`operator ${operator}`, node.location);
   const inner = place.writer.expression(operand, place);
+  const called = PREFIX_FUNCTIONS[operator];
+  if (called !== undefined) return place.writer.call(called, [inner], place);
+  if (operator === '~') return piece(`(~ ${unit.values.as(inner, bigint)})`, bigint);
+  if (operator !== '-' && operator !== '+') return unit.missing(`operator ${operator}`, node.location);
   if (inner.typed === undefined)
     return inner.foreign === 'interval'
       ? foreignPiece(`(${operator} ${inner.text})`, 'interval')
@@ -67,12 +101,15 @@ function writePrefix(operator: string, operand: Node, node: A_Expr, place: Place
   }
   const negated = negation(inner.typed, unit.position(node.location));
   if (negated.kind === 'value') return unit.values.settle(negated);
-  return piece(`(- ${inner.typed.kind === 'value' ? unit.values.as(inner, negated.type) : inner.text})`, negated.type);
+  const operandText = inner.typed.kind === 'value' ? unit.values.as(inner, negated.type) : inner.text;
+  return piece(`CAST((- ${operandText}) AS ${duckdbType(negated.type)})`, negated.type);
 }
 
 /** A binary operator over pieces. */
 export function writeBinary(operator: string, left: Piece, right: Piece, place: Place): Piece {
   if (isComparison(operator)) return writeComparison(operator, left, right, place);
+  const ofLists = writeListOperator(operator, left, right, place);
+  if (ofLists !== undefined) return ofLists;
   if (operator === '||') return writeConcatenation(left, right, place);
   if (isArithmetic(operator)) return writeArithmetic(operator, left, right, place);
   if (operator === '->' || operator === '->>' || operator === '?') {
@@ -84,27 +121,28 @@ export function writeBinary(operator: string, left: Piece, right: Piece, place: 
       place.unit.values,
     );
   }
-  const regular = writeRegular(operator, left, right, place);
-  return regular ?? place.unit.missing(`operator ${operator}`, undefined);
+  const other =
+    writeRegular(operator, left, right, place) ??
+    writeJsonOperator(operator, left, right, place) ??
+    writeBitOperator(operator, left, right, place);
+  return other ?? place.unit.missing(`operator ${operator}`, undefined);
 }
 
 function writeConcatenation(left: Piece, right: Piece, { unit }: Place): Piece {
-  if (left.foreign === 'list' || right.foreign === 'list')
-    return foreignPiece(`(${left.text} || ${right.text})`, 'list', left.element ?? right.element);
   const [a, b] = [typeOf(left), typeOf(right)];
   if (a === undefined || b === undefined || (!isTextual(a) && !isTextual(b))) {
     throw kalamError('TYPE_MISMATCH', { reason: '|| takes texts' });
   }
-  // DuckDB would forget the type.
   if (unit.values.constant(left) === null || unit.values.constant(right) === null) return piece('CAST(NULL AS VARCHAR)', text);
-  return piece(`(${unit.values.as(left, text, 'explicit')} || ${unit.values.as(right, text, 'explicit')})`, text);
+  return piece(joinedTexts([unit.values.as(left, text, 'explicit'), unit.values.as(right, text, 'explicit')]), text);
 }
 
 function writeArithmetic(operator: ArithmeticOperator, left: Piece, right: Piece, place: Place): Piece {
   const { values } = place.unit;
-  if (left.typed === undefined || right.typed === undefined) return withIntervals(operator, left, right, place);
+  const moved = withIntervals(operator, left, right, place);
+  if (moved !== undefined) return moved;
+  if (left.typed === undefined || right.typed === undefined) return place.unit.missing(`operator ${operator} here`, undefined);
   const [a, b] = [left.typed.type, right.typed.type];
-  if (operator === '-' && isInstant(a) && isInstant(b)) return foreignPiece(`(${left.text} - ${right.text})`, 'interval');
   const swapped = a.kind !== 'date' && b.kind === 'date' && operator === '+';
   const operands = swapped ? [right, left] : [left, right];
   const node = arithmetic(operator, left.typed, right.typed, 0);
@@ -151,26 +189,12 @@ function isNotZero(divisor: Piece, { unit }: Place): boolean {
   return cell === null || (cell !== undefined && Number(cell) !== 0 && !Number.isNaN(Number(cell)));
 }
 
-/** Times move by intervals; intervals add up and are multiplied. */
-function withIntervals(operator: ArithmeticOperator, left: Piece, right: Piece, { unit }: Place): Piece {
-  const result = `(${left.text} ${operator} ${right.text})`;
-  const other = typeOf(left) ?? typeOf(right);
-  const intervals = left.foreign === 'interval' || right.foreign === 'interval';
-  if (!intervals || operator === '%') return unit.missing(`operator ${operator} here`, undefined);
-  if (other === undefined) return foreignPiece(result, 'interval');
-  if (isInstant(other)) return piece(result, other);
-  if (other.kind === 'date') return piece(result, plainType('timestamp'));
-  if (other.kind === 'time') return piece(result, other);
-  const [factor, scaled] = left.foreign === 'interval' ? [right, left] : [left, right];
-  if (operator !== '*' && operator !== '/') return unit.missing(`operator ${operator} here`, undefined);
-  const by = unit.values.as(factor, plainType('double'));
-  return foreignPiece(
-    left.foreign === 'interval' ? `(${scaled.text} ${operator} ${by})` : `(${by} ${operator} ${scaled.text})`,
-    'interval',
-  );
-}
-
 function writeDistinct(negated: boolean, nodes: readonly [Node, Node], place: Place): Piece {
+  const [rowA, rowB] = nodes.map(rowEntries);
+  if (rowA !== undefined && rowB !== undefined && rowA.length === rowB.length) {
+    const same = rowA.map((entry, index) => writeDistinct(true, [entry, rowB[index] ?? entry], place).text).join(' AND ');
+    return piece(negated ? `(${same})` : `(NOT (${same}))`, boolean);
+  }
   const left = place.writer.expression(nodes[0], place);
   const right = place.writer.expression(nodes[1], place);
   const words = negated ? 'IS NOT DISTINCT FROM' : 'IS DISTINCT FROM';
@@ -193,10 +217,10 @@ export function writeNullif(first: Piece, right: Piece, place: Place): Piece {
 
 function writeIn(negated: boolean, lexpr: Node, rexpr: Node, place: Place): Piece {
   const items = 'List' in rexpr ? (rexpr.List.items ?? []) : [rexpr];
-  if ('RowExpr' in lexpr) {
-    const left = place.writer.expression(lexpr, place);
-    const rows = items.map((item) => place.writer.expression(item, place).text);
-    return piece(`(${left.text} ${negated ? 'NOT ' : ''}IN (${rows.join(', ')}))`, boolean);
+  const row = rowEntries(lexpr);
+  if (row !== undefined) {
+    const equals = items.map((item) => writeRowComparison('=', row, rowEntries(item) ?? [], place).text);
+    return piece(`(${negated ? 'NOT ' : ''}(${equals.join(' OR ')}))`, boolean);
   }
   const left = place.writer.expression(lexpr, place);
   const { typed } = left;
@@ -218,9 +242,12 @@ function writeIn(negated: boolean, lexpr: Node, rexpr: Node, place: Place): Piec
 
 function writeOverList(node: A_Expr, nodes: readonly [Node, Node], place: Place): Piece {
   const operator = nameText(node.name?.[0]);
-  const [left, right] = nodes.map((operand) => place.writer.expression(operand, place));
-  if (!isComparison(operator) || left === undefined || right?.foreign !== 'list')
-    return place.unit.missing(`operator ${operator} over this`, node.location);
+  const [left, items] = nodes.map((operand) => place.writer.expression(operand, place));
+  if (left === undefined || items === undefined) return place.unit.missing(`operator ${operator}`, node.location);
+  const written = place.unit.values.constant(items);
+  const own = typeOf(left);
+  const right = typeof written === 'string' && own !== undefined ? listOfText(written, own, place) : items;
+  if (!isComparison(operator) || right.foreign !== 'list') return place.unit.missing(`operator ${operator} over this`, node.location);
   const type = right.element;
   const tested =
     left.typed === undefined || type === undefined

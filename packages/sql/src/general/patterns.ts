@@ -10,14 +10,23 @@ const text = plainType('text');
 
 /** LIKE and ILIKE. A backslash escapes unless ESCAPE says otherwise, as in PostgreSQL; DuckDB has no escape of its own. */
 export function writeLike(node: A_Expr, operand: Node, pattern: Node, place: Place): Piece {
-  const { values } = place.unit;
   const negated = nameText(node.name?.[0]).startsWith('!');
   const [patternNode = pattern, escapeNode] = functionArguments(pattern, 'like_escape') ?? [];
-  const value = values.as(place.writer.expression(operand, place), text);
   const like = place.writer.expression(patternNode, place);
   const escaper = escapeNode === undefined ? '\\' : escapeOf(place.writer.expression(escapeNode, place), place);
+  return likeText(place.writer.expression(operand, place), like, { negated, folds: node.kind === 'AEXPR_ILIKE', escaper }, place);
+}
+
+interface Likeness {
+  readonly negated: boolean;
+  readonly folds: boolean;
+  readonly escaper: string;
+}
+
+function likeText(operand: Piece, like: Piece, { negated, folds, escaper }: Likeness, place: Place): Piece {
+  const { values } = place.unit;
+  const value = values.as(operand, text);
   const written = values.constant(like);
-  const folds = node.kind === 'AEXPR_ILIKE';
   const plain = escaper === '' || (typeof written === 'string' && !written.includes(escaper));
   const matched = plain
     ? `(${value} ${folds ? 'ILIKE' : 'LIKE'} ${values.as(like, text)})`
@@ -72,10 +81,12 @@ function similarPattern(pattern: string, escaper: string): string {
 
 /** `~`, `~*`, `!~`, `!~*`, `~~` and their kin; `undefined`: another operator. */
 export function writeRegular(operator: string, left: Piece, right: Piece, place: Place): Piece | undefined {
+  const likes = /^(!?)~~(\*?)$/.exec(operator);
+  if (likes !== null) return likeText(left, right, { negated: likes[1] === '!', folds: likes[2] === '*', escaper: '\\' }, place);
   const known = /^(!?)(~|~\*)$/.exec(operator);
   if (known === null) return undefined;
   const { values } = place.unit;
-  const flags = known[2] === '~*' ? 'i' : 'c';
+  const flags = known[2] === '~*' ? 'si' : 's';
   const matched = `regexp_matches(${values.as(left, text)}, ${values.as(right, text)}, '${flags}')`;
   return piece(known[1] === '!' ? `(NOT ${matched})` : matched, boolean);
 }

@@ -21,6 +21,20 @@ export interface Piece {
   readonly column: ColumnInfo | undefined;
   /** The type that clients are told when it is an output and not that of its cells. */
   readonly shownAs?: DataType;
+  /** Of a list: what an element is; its text means nothing. */
+  readonly item?: Piece;
+  /** Of a row: what it has, in order. Its text is a struct with the keys `f1`, `f2` … */
+  readonly fields?: readonly RowField[];
+  /** A text that is a JSON document. */
+  readonly document?: true;
+  /** The document itself, when it is a constant. */
+  readonly written?: string;
+}
+
+/** A field of a row; the text of its piece means nothing. */
+export interface RowField {
+  readonly name: string;
+  readonly piece: Piece;
 }
 
 const NO_ROW: InputRow = { cells: [], seq: 0n, deleted: false };
@@ -37,7 +51,45 @@ export function piece(text: string, type: DataType, column?: ColumnInfo): Piece 
 
 /** A piece of a type that only DuckDB has. */
 export function foreignPiece(text: string, foreign: Foreign, element?: DataType): Piece {
-  return { text, typed: undefined, foreign, element, column: undefined };
+  const made = { text, typed: undefined, foreign, element, column: undefined };
+  return element === undefined ? made : { ...made, item: piece('', element) };
+}
+
+/** A list of such elements. */
+export function listPiece(text: string, item: Piece): Piece {
+  return { ...foreignPiece(text, 'list', typeOf(item)), item: bare(item) };
+}
+
+/** A row of such fields, whose texts are their values. */
+export function rowPiece(fields: readonly RowField[]): Piece {
+  const text = `{${fields.map(({ piece: { text: value } }, index) => `'f${index + 1}': ${value}`).join(', ')}}`;
+  return { ...foreignPiece(text, 'row'), fields: fields.map(({ name, piece: of }) => ({ name, piece: bare(of) })) };
+}
+
+/** A field of a row by its place, from 0. */
+export function fieldAt(row: Piece, index: number): Piece | undefined {
+  const field = row.fields?.[index];
+  return field === undefined ? undefined : { ...field.piece, text: `struct_extract(${row.text}, 'f${index + 1}')` };
+}
+
+/** What an element of a list is, with a text of its own. */
+export function itemOf(list: Piece, text: string): Piece | undefined {
+  return list.item === undefined ? undefined : { ...list.item, text };
+}
+
+/** The same value under a name: no constant any more. */
+export function referredTo({ written: _, ...of }: Piece, text: string): Piece {
+  return { ...of, text, typed: of.typed === undefined ? undefined : standIn(of.typed.type) };
+}
+
+/** A kind of value without the value: no constant, no column of a table. */
+export function bare({ written: _, ...of }: Piece): Piece {
+  return { ...of, text: '', typed: of.typed === undefined ? undefined : standIn(of.typed.type), column: undefined };
+}
+
+/** A document of JSON. */
+export function documentPiece(text: string, type: DataType): Piece {
+  return { ...piece(text, type), document: true };
 }
 
 /** The type of a piece, if it is one of the dialect. */
@@ -71,14 +123,14 @@ export class Values {
 
   /** The piece for a value, in the type that it has by itself. */
   settle(node: Typed): Piece {
-    const text = constantText(this.#cell(coerce(node, node.type, 'implicit')), node.type);
+    const text = constantText(this.cellOf(coerce(node, node.type, 'implicit')), node.type);
     return { text, typed: node, foreign: undefined, element: undefined, column: undefined };
   }
 
   /** The text of a piece in the type, and for a value with the very cell, that the compiled binder made of it. */
   coerced(of: Piece, node: Typed): string {
     if (of.typed === undefined) return of.text;
-    if (of.typed.kind === 'value') return constantText(this.#cell(node), node.type);
+    if (of.typed.kind === 'value') return constantText(this.cellOf(node), node.type);
     return castText(of.text, of.typed.type, node.type);
   }
 
@@ -98,10 +150,11 @@ export class Values {
 
   /** The cell of a value, or `undefined` when the piece is not one. */
   constant(of: Piece): Cell | undefined {
-    return of.typed?.kind === 'value' ? this.#cell(of.typed) : undefined;
+    return of.typed?.kind === 'value' ? this.cellOf(of.typed) : undefined;
   }
 
-  #cell(node: Typed): Cell {
+  /** The cell of what the compiled binder made of a value. */
+  cellOf(node: Typed): Cell {
     return node.evaluate(NO_ROW, parameterContext(this.#cells));
   }
 }

@@ -1,13 +1,41 @@
 import { kalamError } from '@kalamdb/protocol';
 import { parseSelect } from '../parser/postgres/postgres-parser.ts';
+import { writeFunction } from './calls.ts';
 import { writeExpression } from './expressions.ts';
-import type { GeneralPlan } from './general-plan.ts';
+import type { GeneralOutput, GeneralPlan } from './general-plan.ts';
 import { typeOf } from './piece.ts';
 import { writeQuery } from './query.ts';
-import type { Writer } from './scope.ts';
+import type { Output, Place, Writer } from './scope.ts';
+import { shownQuery } from './shown-query.ts';
 import { type GeneralRequest, Plan, Unit } from './unit.ts';
 
-const WRITER: Writer = { expression: writeExpression, query: writeQuery };
+const WRITER: Writer = { expression: writeExpression, query: writeQuery, call: writeFunction };
+
+/** A statement that begins to be written anew. */
+export interface StartedPlan {
+  readonly plan: Plan;
+  readonly unit: Unit;
+  /** Outside of every query. */
+  readonly place: Place;
+}
+
+/** Begins a query of a statement's text. */
+export function startPlan(text: string, request: GeneralRequest): StartedPlan {
+  const plan = new Plan(request, text);
+  const unit = new Unit(plan, text, { namespace: request.namespace, depth: 0 });
+  const place = { writer: WRITER, unit, scopes: [], tables: undefined, noAggregates: undefined, windows: new Map(), mentioned: undefined };
+  return { plan, unit, place };
+}
+
+/** What is told of the columns of a query. */
+export function generalOutputs(outputs: readonly Output[]): readonly GeneralOutput[] {
+  return outputs.map(({ name, piece: { shownAs, ...piece } }) => ({
+    name,
+    column: piece.column,
+    type: typeOf(piece),
+    ...(shownAs === undefined ? {} : { shownAs }),
+  }));
+}
 
 /**
  * Plans a SELECT for the general executor: PostgreSQL's syntax tree, written anew in DuckDB's SQL.
@@ -26,29 +54,25 @@ const WRITER: Writer = { expression: writeExpression, query: writeQuery };
  * COLUMN_AMBIGUOUS, FUNCTION_NOT_FOUND, TYPE_MISMATCH, AGGREGATE_MISUSE, INVALID_OPERATION, PARAMETER_COUNT_MISMATCH and those of values.
  */
 export function planGeneral(text: string, request: GeneralRequest): GeneralPlan {
-  const plan = new Plan(request, text);
-  const unit = new Unit(plan, text, { namespace: request.namespace, depth: 0 });
-  const place = { writer: WRITER, unit, scopes: [], tables: undefined, noAggregates: undefined, windows: new Map(), mentioned: undefined };
+  const { plan, unit, place } = startPlan(text, request);
   const select = unit.at(undefined, () => parseSelect(text, unit.source));
-  const query = unit.at(undefined, () => shallow(() => writeQuery(select, place, { top: true })));
+  const query = shownQuery(
+    unit.at(undefined, () => shallow(() => writeQuery(select, place, { top: true }))),
+    plan,
+  );
   return {
     kind: 'general',
     text: query.text,
     sources: plan.sources,
     parameters: [],
-    outputs: query.outputs.map(({ name, piece: { shownAs, ...piece } }) => ({
-      name,
-      column: piece.column,
-      type: typeOf(piece),
-      ...(shownAs === undefined ? {} : { shownAs }),
-    })),
+    outputs: generalOutputs(query.outputs),
     mentionsUser: plan.mentionsUser,
     limited: select.limitCount !== undefined,
   };
 }
 
-/** Set operations nest as deep as they are many; the stack is what bounds them. */
-function shallow<T>(work: () => T): T {
+/** Runs `work`; set operations nest as deep as they are many, and the stack is what bounds them. */
+export function shallow<T>(work: () => T): T {
   try {
     return work();
   } catch (error) {

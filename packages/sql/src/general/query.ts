@@ -1,10 +1,10 @@
-import { type DataType, kalamError, plainType, sameType } from '@kalamdb/protocol';
+import { type DataType, duckdbType, kalamError, plainType, sameType } from '@kalamdb/protocol';
 import type { SelectStmt } from 'libpg-query';
 import { unifiedType } from '../expression/common-type.ts';
 import { isInteger } from '../expression/type-families.ts';
-import { castText, duckdbType, quoteName } from './duckdb-text.ts';
+import { castText, quoteName } from './duckdb-text.ts';
 import { settled, unified } from './meeting.ts';
-import { type Piece, standIn, typeOf } from './piece.ts';
+import { type Piece, referredTo, standIn, typeOf } from './piece.ts';
 import type { CommonTable, Output, Place, QueryOptions, QueryText } from './scope.ts';
 import { writeSelect } from './select.ts';
 import { rowLimits, sortedOutputs } from './tail.ts';
@@ -14,7 +14,8 @@ export function writeQuery(select: SelectStmt, place: Place, options: QueryOptio
   const { unit } = place;
   if (select.intoClause !== undefined) return unit.missing('SELECT INTO', undefined);
   if (select.lockingClause !== undefined) return unit.missing('FOR UPDATE', undefined);
-  if (select.limitOption === 'LIMIT_OPTION_WITH_TIES') return unit.missing('WITH TIES', undefined);
+  const whole = (select.op ?? 'SETOP_NONE') !== 'SETOP_NONE' || select.valuesLists !== undefined;
+  if (select.limitOption === 'LIMIT_OPTION_WITH_TIES' && whole) return unit.missing('WITH TIES of set operations', undefined);
   if (select.withClause !== undefined) {
     const { text, inner } = writeCommonTables(select.withClause, place);
     const query = writeBody(select, inner, options);
@@ -108,7 +109,8 @@ function writeValues(select: SelectStmt, place: Place): QueryText {
   return { text: `${text}${sortedOutputs(select.sortClause ?? [], outputs, place)}${rowLimits(select, place)}`, outputs };
 }
 
-function writeCommonTables(
+/** A WITH clause, and the place of what stands behind it; WITH and all its tables, without a blank at the end. */
+export function writeCommonTables(
   withClause: NonNullable<SelectStmt['withClause']>,
   place: Place,
 ): { readonly text: string; readonly inner: Place } {
@@ -149,7 +151,7 @@ function commonColumns(outputs: readonly Output[], renames: readonly string[]): 
   }
   return outputs.map(({ name, inner, piece: of }, index) => ({
     name: renames[index] ?? name,
-    piece: { ...of, text: quoteName(inner), typed: of.typed === undefined ? undefined : standIn(of.typed.type) },
+    piece: referredTo(of, quoteName(inner)),
   }));
 }
 

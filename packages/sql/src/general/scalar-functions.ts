@@ -1,5 +1,5 @@
-import { type DataType, plainType } from '@kalamdb/protocol';
-import { duckdbType } from './duckdb-text.ts';
+import { type DataType, duckdbType, kalamError, plainType } from '@kalamdb/protocol';
+import { identifierText, literalText } from './text-format.ts';
 
 /** What a writer knows about a call besides the texts of its arguments. */
 export interface CallTypes {
@@ -8,6 +8,8 @@ export interface CallTypes {
   readonly operands: readonly DataType[];
   /** The words of arguments that are texts as written. */
   readonly words: readonly (string | undefined)[];
+  /** The statement's time: microseconds since the epoch. */
+  readonly nowMicros: bigint;
 }
 
 /** Writes a call in DuckDB's SQL. */
@@ -87,7 +89,7 @@ const splitPart: CallWriter = ([value = '', delimiter = '', part = '']) =>
 const power: CallWriter = ([base = '', exponent = '']) =>
   `(CASE WHEN ${base} = 0 AND ${exponent} < 0 THEN error('zero raised to a negative power is undefined') ` +
   `WHEN ${base} < 0 AND ${exponent} <> trunc(${exponent}) THEN error('a negative number raised to a non-integer power yields a complex result') ` +
-  `ELSE pow(${base}, ${exponent}) END)`;
+  `ELSE list_transform([pow(${base}, ${exponent})], lambda p: CASE WHEN isinf(p) THEN error('value out of range: overflow') ELSE p END)[1] END)`;
 
 /** The distance of two vectors, written as texts of one EMBEDDING type; 1 when either is zero. */
 export function cosineDistance([a = '', b = '']: readonly string[]): string {
@@ -178,6 +180,7 @@ export interface FurtherFunction {
   readonly write: CallWriter;
 }
 
+const bytes = plainType('bytes');
 const text = plainType('text');
 const double = plainType('double');
 const bigint = plainType('bigint');
@@ -186,11 +189,43 @@ function further(takes: readonly DataType[], result: DataType, write: CallWriter
   return { arguments: takes, optional, result, write };
 }
 
+/** Bytes as a text: PostgreSQL ends the lines of base64 after 76 characters. */
+function encoded(value: string, format: string | undefined): string {
+  if (format === 'hex') return `lower(hex(${value}))`;
+  if (format === 'base64') return `rtrim(regexp_replace(base64(${value}), '(.{76})', '\\1' || chr(10), 'g'), chr(10))`;
+  throw kalamError('NOT_IMPLEMENTED', { what: 'ENCODE with a format other than hex and base64' });
+}
+
+function decoded(value: string, format: string | undefined): string {
+  if (format === 'hex') return `from_hex(${value})`;
+  if (format === 'base64') return `from_base64(replace(${value}, chr(10), ''))`;
+  throw kalamError('NOT_IMPLEMENTED', { what: 'DECODE with a format other than hex and base64' });
+}
+
+/** The one of equally wide buckets between two bounds, which may be either way round; 0 below and one more above. */
+const widthBucket: CallWriter = ([value = '', low = '', high = '', count = '']) =>
+  `(CASE WHEN ${low} < ${high} THEN (CASE WHEN ${value} < ${low} THEN 0 WHEN ${value} >= ${high} THEN ${count} + 1 ` +
+  `ELSE CAST(floor((${value} - ${low}) / (${high} - ${low}) * ${count}) AS BIGINT) + 1 END) ` +
+  `ELSE (CASE WHEN ${value} > ${low} THEN 0 WHEN ${value} <= ${high} THEN ${count} + 1 ` +
+  `ELSE CAST(floor((${low} - ${value}) / (${low} - ${high}) * ${count}) AS BIGINT) + 1 END) END)`;
+
+/** Crockford's base 32: the statement's time in 10 characters, then 80 random bits in 16, for each row anew. */
+const ulid: CallWriter = (_, { nowMicros }) => {
+  const alphabet = '0123456789ABCDEFGHJKMNPQRSTVWXYZ';
+  let rest = nowMicros / 1000n;
+  let time = '';
+  for (let index = 0; index < 10; index += 1) {
+    time = alphabet.charAt(Number(rest % 32n)) + time;
+    rest /= 32n;
+  }
+  const digit = (at: string): string => `(strpos('0123456789abcdef', substr(h, ${at}, 1)) - 1)`;
+  const character = `substr('${alphabet}', CAST((${digit('2 * i - 1')} * 16 + ${digit('2 * i')}) % 32 + 1 AS BIGINT), 1)`;
+  const characters = `list_transform(generate_series(CAST(1 AS BIGINT), CAST(16 AS BIGINT)), lambda i: ${character})`;
+  return `list_transform([md5(CAST(uuid() AS VARCHAR))], lambda h: '${time}' || array_to_string(${characters}, ''))[1]`;
+};
+
 /** PostgreSQL's functions beyond those of the compiled executor. */
 export const FURTHER_FUNCTIONS: Readonly<Record<string, FurtherFunction>> = {
-  regexp_replace: further([text, text, text, text], text, named('regexp_replace'), 1),
-  regexp_like: further([text, text, text], plainType('boolean'), named('regexp_matches'), 1),
-  regexp_substr: further([text, text], text, ([value = '', pattern = '']) => `nullif(regexp_extract(${value}, ${pattern}), '')`),
   overlay: further(
     [text, text, bigint, bigint],
     text,
@@ -199,8 +234,30 @@ export const FURTHER_FUNCTIONS: Readonly<Record<string, FurtherFunction>> = {
     1,
   ),
   sha256: further([plainType('bytes')], plainType('bytes'), ([value = '']) => `from_hex(sha256(${value}))`),
-  quote_literal: further([text], text, ([value = '']) => `('''' || replace(${value}, '''', '''''') || '''')`),
-  quote_ident: further([text], text, ([value = '']) => `('"' || replace(${value}, '"', '""') || '"')`),
+  quote_literal: further([text], text, ([value = '']) => literalText(value)),
+  quote_nullable: further([text], text, ([value = '']) => `coalesce(${literalText(value)}, 'NULL')`),
+  quote_ident: further([text], text, ([value = '']) => identifierText(value)),
+  encode: further([bytes, text], text, ([value = ''], { words }) => encoded(value, words[1])),
+  decode: further([text, text], bytes, ([value = ''], { words }) => decoded(value, words[1])),
+  normalize: further([text], text, named('nfc_normalize')),
+  to_number: further([text, text], double, ([value = '']) => `CAST(regexp_replace(${value}, '[^0-9.+-]', '', 'g') AS DOUBLE)`),
+  make_time: further([bigint, bigint, double], plainType('time'), named('make_time')),
+  isfinite: further(
+    [plainType('timestamp')],
+    plainType('boolean'),
+    ([value = '']) => `(CASE WHEN ${value} IS NULL THEN NULL ELSE true END)`,
+  ),
+  sind: further([double], double, ([value = '']) => `sin(radians(${value}))`),
+  cosd: further([double], double, ([value = '']) => `cos(radians(${value}))`),
+  tand: further([double], double, ([value = '']) => `tan(radians(${value}))`),
+  cotd: further([double], double, ([value = '']) => `cot(radians(${value}))`),
+  asind: further([double], double, ([value = '']) => `degrees(asin(${value}))`),
+  acosd: further([double], double, ([value = '']) => `degrees(acos(${value}))`),
+  atand: further([double], double, ([value = '']) => `degrees(atan(${value}))`),
+  factorial: further([bigint], bigint, ([value = '']) => `CAST(factorial(${integer(value)}) AS BIGINT)`),
+  width_bucket: further([double, double, double, bigint], bigint, widthBucket),
+  gen_random_uuid: further([], plainType('uuid'), () => 'uuid()'),
+  ulid: further([], text, ulid),
   gcd: further([bigint, bigint], bigint, typed('gcd')),
   lcm: further([bigint, bigint], bigint, typed('lcm')),
   sinh: further([double], double, named('sinh')),

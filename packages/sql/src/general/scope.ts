@@ -1,7 +1,7 @@
 import { kalamError, plainType } from '@kalamdb/protocol';
 import type { Node, SelectStmt, WindowDef } from 'libpg-query';
 import { UPDATED_COLUMN } from '../plan/scope.ts';
-import { type Piece, piece } from './piece.ts';
+import { type Piece, piece, rowPiece } from './piece.ts';
 import type { Unit } from './unit.ts';
 
 /** A column as expressions see it. */
@@ -19,6 +19,8 @@ export interface Relation {
   readonly columns: readonly NamedPiece[];
   /** Columns that can be named but are in no `*`. */
   readonly hidden: readonly NamedPiece[];
+  /** Of a function that gives one value per row: the value, which the relation's own name means too. */
+  readonly scalar?: Piece;
 }
 
 /** What a FROM clause, or a part of it, offers. */
@@ -91,6 +93,8 @@ export interface QueryText {
 export interface Writer {
   expression(node: Node, place: Place): Piece;
   query(select: SelectStmt, place: Place, options?: QueryOptions): QueryText;
+  /** A function by its name, over pieces. */
+  call(name: string, operands: readonly Piece[], place: Place): Piece;
 }
 
 /** How a query is written. */
@@ -107,9 +111,32 @@ export function resolveColumn(qualifier: readonly string[], name: string, place:
     place.mentioned?.add(found.text);
     return found;
   }
+  const row = qualifier.length === 0 ? rowOf(name, place) : undefined;
+  if (row !== undefined) return row;
   const near = place.scopes[0]?.columns.find((column) => column.name === name.toLowerCase());
   const hint = near === undefined || qualifier.length > 0 ? '' : `; did you mean '${near.name}'?`;
   throw kalamError('COLUMN_NOT_FOUND', { column: [...qualifier, name].join('.'), hint });
+}
+
+/** The row of a relation that is named like a column. */
+function rowOf(name: string, { scopes, mentioned }: Place): Piece | undefined {
+  for (const { relations } of scopes) {
+    const relation = relations.find((candidate) => candidate.name === name);
+    if (relation === undefined) continue;
+    for (const { piece: of } of relation.columns) mentioned?.add(of.text);
+    return wholeRow(relation);
+  }
+  return undefined;
+}
+
+/** A relation's row; that of an outer join's empty side is NULL. System columns are not in it. */
+function wholeRow({ columns, scalar }: Relation): Piece | undefined {
+  if (scalar !== undefined) return scalar;
+  const fields = columns.filter(({ piece: { column } }) => column?.system === undefined);
+  if (fields.length === 0) return undefined;
+  const row = rowPiece(fields);
+  const absent = fields.map(({ piece: { text } }) => `${text} IS NULL`).join(' AND ');
+  return { ...row, text: `(CASE WHEN ${absent} THEN NULL ELSE ${row.text} END)` };
 }
 
 function unqualified(visible: Visible, name: string): Piece | undefined {

@@ -1,18 +1,22 @@
 import { kalamError } from '@kalamdb/protocol';
 import type { Node, ResTarget, SelectStmt, WindowDef } from 'libpg-query';
 import { quoteName } from './duckdb-text.ts';
+import { noteEarlyChecks } from './early-checks.ts';
 import { writeCondition } from './expressions.ts';
 import { type FromText, writeFrom } from './from-clause.ts';
 import { outputNameOf } from './output-name.ts';
 import type { Piece } from './piece.ts';
 import { type NamedPiece, NOTHING_VISIBLE, names, type Output, type Place, type QueryOptions, type QueryText } from './scope.ts';
-import { aliasOf, ordinalOf, rowLimits, sortedBy } from './tail.ts';
+import { shown } from './shown-text.ts';
+import { sortedText } from './sorting.ts';
+import { aliasOf, ordinalOf, rowLimits, rowsThrough, sortedBy } from './tail.ts';
 
 /** A SELECT without WITH and set operations. */
 export function writeSelect(select: SelectStmt, outer: Place, options: QueryOptions): QueryText {
   const { unit } = outer;
   if (select.targetList === undefined) return unit.missing('an empty select list', undefined);
-  const from: FromText = select.fromClause === undefined ? { text: '', visible: NOTHING_VISIBLE } : writeFrom(select.fromClause, outer);
+  const from: FromText =
+    select.fromClause === undefined ? { text: '', visible: NOTHING_VISIBLE, early: [] } : writeFrom(select.fromClause, outer);
   const mentioned = new Set<string>();
   const place: Place = {
     ...outer,
@@ -22,15 +26,53 @@ export function writeSelect(select: SelectStmt, outer: Place, options: QueryOpti
     mentioned,
   };
   const where = select.whereClause === undefined ? '' : ` WHERE ${clause(select.whereClause, place, 'WHERE')}`;
+  noteEarlyChecks(select.whereClause, place, from.early);
   const outputs = select.targetList.flatMap((target) => ('ResTarget' in target ? spread(target.ResTarget, place) : []));
   const named = outputs.map((output, index): Output => ({ ...output, inner: options.top === true ? output.name : `c${index}` }));
   const having = select.havingClause === undefined ? '' : ` HAVING ${writeCondition(select.havingClause, place, 'HAVING')}`;
-  const order = sortedBy(select.sortClause ?? [], named, place, (node) => sortKey(node, { select, outputs: named, place }));
+  const order = sortedBy(select.sortClause ?? [], named, place, {
+    other: (node) => sortKey(node, { select, outputs: named, place }),
+    output: (index) => (select.distinctClause === undefined ? sortedByItself(named[index]) : undefined),
+  });
   const group = groupText(select, named, place);
-  const tail = `${order === '' ? defaultOrder(select, named, options) : order}${rowLimits(select, place)}`;
-  const items = named.map((output) => `${output.piece.text} AS ${quoteName(output.inner)}`);
+  const ties = select.limitOption === 'LIMIT_OPTION_WITH_TIES' ? tiesText(select, named, place) : '';
+  const rest = options.top === true ? keyOrder(from, place) : '';
+  const sorted =
+    order === '' ? (rest === '' ? defaultOrder(select, named, options) : ` ORDER BY ${rest}`) : `${order}${rest === '' ? '' : `, ${rest}`}`;
+  const tail = `${sorted}${rowLimits(select, place, ties === '')}`;
+  const items = named.map(
+    (output) => `${options.top === true ? shown(output.piece).text : output.piece.text} AS ${quoteName(output.inner)}`,
+  );
   const head = `SELECT ${distinctText(select, named, place)}${items.join(', ')}`;
-  return { text: `${head}${from.text === '' ? '' : ` FROM ${from.text}`}${where}${group}${having}${tail}`, outputs: named };
+  return {
+    text: `${head}${from.text === '' ? '' : ` FROM ${from.text}`}${where}${group}${having}${ties}${tail}`,
+    outputs: options.top === true ? named.map(asShown) : named,
+  };
+}
+
+/** An output that is shown as a text sorts as what it is. */
+function sortedByItself(output: Output | undefined): string | undefined {
+  return output?.piece.foreign === undefined ? undefined : output.piece.text;
+}
+
+function asShown(output: Output): Output {
+  return { ...output, piece: shown(output.piece) };
+}
+
+/** FETCH FIRST n WITH TIES: the rows that no more than `n`, and those left out by OFFSET, come before. */
+function tiesText(select: SelectStmt, outputs: readonly Output[], place: Place): string {
+  const { unit } = place;
+  if (select.sortClause === undefined)
+    throw kalamError('INVALID_OPERATION', { reason: 'WITH TIES cannot be specified without ORDER BY clause' });
+  if (select.distinctClause !== undefined) return unit.missing('WITH TIES of DISTINCT rows', undefined);
+  const keys = select.sortClause.map((item) => {
+    const node = 'SortBy' in item ? item.SortBy.node : undefined;
+    if (node === undefined) return unit.missing('this ORDER BY', undefined);
+    const index = ordinalOf(node, outputs, 'ORDER BY', place) ?? aliasOf(node, outputs, place);
+    const text = index === undefined ? place.writer.expression(node, place).text : (outputs[index]?.piece.text ?? '');
+    return sortedText(text, item, place);
+  });
+  return ` QUALIFY rank() OVER (ORDER BY ${keys.join(', ')}) <= ${rowsThrough(select, place)}`;
 }
 
 function windowsOf(nodes: readonly Node[]): ReadonlyMap<string, WindowDef> {
@@ -181,6 +223,15 @@ function dependents(keys: readonly GroupKey[], place: Place): readonly string[] 
     piece?.column?.primaryKey === true ? [piece.text.slice(0, piece.text.indexOf('.') + 1)] : [],
   );
   return [...(place.mentioned ?? [])].filter((text) => !grouped.has(text) && tables.some((table) => text.startsWith(table)));
+}
+
+/** See `GeneralRequest`. A table without a key is in the order of `_seq`. */
+function keyOrder({ visible: { columns } }: FromText, { unit: { plan } }: Place): string {
+  const { keyOrder: wanted } = plan.request;
+  const key =
+    columns.find(({ piece }) => piece.column?.primaryKey === true) ?? columns.find(({ piece }) => piece.column?.system === '_seq');
+  if (wanted === undefined || key === undefined) return '';
+  return wanted === 'rows' ? key.piece.text : `min(${key.piece.text})`;
 }
 
 /** Without ORDER BY the statement's rows come by the first primary key among its columns (wire-protocol 3.7). */

@@ -1,12 +1,14 @@
 import type { Node } from 'libpg-query';
+import { nameText } from '../parser/postgres/converter.ts';
 import type { Place } from './scope.ts';
 
 /** What a sort key becomes with its direction; NULLs are last when ascending, first when descending, as PostgreSQL has it. */
 export function sortedText(key: string, item: Node, place: Place): string {
   if (!('SortBy' in item)) return place.unit.missing('this ORDER BY', undefined);
   const { sortby_dir, sortby_nulls, location } = item.SortBy;
-  if (sortby_dir === 'SORTBY_USING') return place.unit.missing('ORDER BY USING', location);
-  const descending = sortby_dir === 'SORTBY_DESC';
+  const operator = sortby_dir === 'SORTBY_USING' ? nameText(item.SortBy.useOp?.at(-1)) : undefined;
+  if (operator !== undefined && operator !== '<' && operator !== '>') return place.unit.missing(`ORDER BY USING ${operator}`, location);
+  const descending = sortby_dir === 'SORTBY_DESC' || operator === '>';
   const first = sortby_nulls === 'SORTBY_NULLS_FIRST' || (descending && sortby_nulls !== 'SORTBY_NULLS_LAST');
   return `${key} ${descending ? 'DESC' : 'ASC'} NULLS ${first ? 'FIRST' : 'LAST'}`;
 }

@@ -28,29 +28,44 @@ export function aliasOf(node: Node, outputs: readonly Output[], place: Place): n
 
 /** ORDER BY of a query whose input is out of sight (set operations, VALUES): names and numbers of its columns. */
 export function sortedOutputs(items: readonly Node[], outputs: readonly Output[], place: Place): string {
-  return sortedBy(items, outputs, place, (node) =>
-    place.unit.fail(
-      'ColumnRef' in node ? node.ColumnRef.location : undefined,
-      kalamError('INVALID_OPERATION', { reason: 'ORDER BY of a set operation takes the names of its columns' }),
-    ),
-  );
+  return sortedBy(items, outputs, place, {
+    other: (node) =>
+      place.unit.fail(
+        'ColumnRef' in node ? node.ColumnRef.location : undefined,
+        kalamError('INVALID_OPERATION', { reason: 'ORDER BY of a set operation takes the names of its columns' }),
+      ),
+  });
 }
 
-/** ORDER BY: numbers and aliases of outputs, else what `other` makes of an expression. */
-export function sortedBy(items: readonly Node[], outputs: readonly Output[], place: Place, other: (node: Node) => string): string {
+/** What sort keys are written as. */
+export interface SortKeys {
+  /** An expression that is no output. */
+  other(node: Node): string;
+  /** An output, by its place from 0; its ordinal unless this says otherwise. */
+  output?(index: number): string | undefined;
+}
+
+/** ORDER BY: numbers and aliases of outputs, else expressions. */
+export function sortedBy(items: readonly Node[], outputs: readonly Output[], place: Place, keys: SortKeys): string {
   if (items.length === 0) return '';
-  const keys = items.map((item) => {
+  const terms = items.map((item) => {
     const node = 'SortBy' in item ? item.SortBy.node : undefined;
     if (node === undefined) return place.unit.missing('this ORDER BY', undefined);
     const index = ordinalOf(node, outputs, 'ORDER BY', place) ?? aliasOf(node, outputs, place);
-    return sortedText(index === undefined ? other(node) : String(index + 1), item, place);
+    return sortedText(index === undefined ? keys.other(node) : (keys.output?.(index) ?? String(index + 1)), item, place);
   });
-  return ` ORDER BY ${keys.join(', ')}`;
+  return ` ORDER BY ${terms.join(', ')}`;
 }
 
-/** LIMIT and OFFSET. */
-export function rowLimits(select: SelectStmt, place: Place): string {
-  return `${rowCount('LIMIT', select.limitCount, place)}${rowCount('OFFSET', select.limitOffset, place)}`;
+/** LIMIT and OFFSET, or OFFSET alone. */
+export function rowLimits(select: SelectStmt, place: Place, limits: boolean = true): string {
+  return `${limits ? rowCount('LIMIT', select.limitCount, place) : ''}${rowCount('OFFSET', select.limitOffset, place)}`;
+}
+
+/** The place of the last row that LIMIT and OFFSET leave, counted from 1. */
+export function rowsThrough(select: SelectStmt, place: Place): string {
+  const count = (clause: 'LIMIT' | 'OFFSET', node: Node | undefined): string => rowCount(clause, node, place).replace(` ${clause} `, '');
+  return [count('LIMIT', select.limitCount), count('OFFSET', select.limitOffset)].filter((text) => text !== '').join(' + ');
 }
 
 function rowCount(clause: 'LIMIT' | 'OFFSET', node: Node | undefined, place: Place): string {

@@ -1,10 +1,10 @@
-import { type Cell, type KalamError, kalamError } from '@kalamdb/protocol';
+import { type Cell, type KalamError, kalamError, type SnowflakeSequence } from '@kalamdb/protocol';
 import type { Node } from 'libpg-query';
 import { atPosition } from '../expression/bind.ts';
 import { nameText } from '../parser/postgres/converter.ts';
 import { SourceText } from '../parser/postgres/source-text.ts';
 import type { CatalogView, TableInfo } from '../plan/table-info.ts';
-import type { GeneralSource } from './general-plan.ts';
+import type { GeneralCheck, GeneralSource } from './general-plan.ts';
 import { Values } from './piece.ts';
 
 /** A view as its query. */
@@ -30,11 +30,21 @@ export interface GeneralRequest {
   readonly role: string;
   /** The statement's time: microseconds since the epoch. */
   readonly nowMicros: bigint;
+  /** What SNOWFLAKE_ID() draws on; it is refused without. */
+  readonly ids?: Pick<SnowflakeSequence, 'take'> | undefined;
+  /**
+   * What ORDER BY leaves open comes in the order of the table's key, of a query over one table without DISTINCT: its rows, or its groups by their first
+   * rows. Not given: such rows come in any order.
+   */
+  readonly keyOrder?: 'rows' | 'groups' | undefined;
 }
 
 /** What a rewritten expression may have beyond {@link GROWTH_FACTOR_MAX} times what was sent, in UTF-16 units. */
 const GROWTH_UNITS_MAX = 1024 * 1024;
 const GROWTH_FACTOR_MAX = 8;
+
+/** Places of one table whose checks are told apart; a query with more reads the whole table. */
+const CHECKED_PLACES_MAX = 8;
 
 /** Deepest nesting of an expression, as in the compiled executor. */
 const DEPTH_MAX = 400;
@@ -45,6 +55,10 @@ export class Plan {
   readonly values: Values = new Values();
   mentionsUser = false;
   readonly #sources: Map<TableInfo, GeneralSource> = new Map();
+  /** Where the text names a source: the alias it has there. */
+  readonly #places: Map<GeneralSource, readonly (string | undefined)[]> = new Map();
+  /** By alias. */
+  readonly #checks: Map<string, readonly GeneralCheck[]> = new Map();
   /** UTF-16 units that an expression may grow to: some are written more than once, and that may nest. */
   readonly unitsMax: number;
   #names = 0;
@@ -56,17 +70,36 @@ export class Plan {
     this.unitsMax = GROWTH_UNITS_MAX + GROWTH_FACTOR_MAX * sent;
   }
 
+  /** With what was noted of their rows; to be asked when everything is written. */
   get sources(): readonly GeneralSource[] {
-    return [...this.#sources.values()];
+    return [...this.#sources.values()].map((source) => {
+      const checks = this.#checksOf(source);
+      return checks === undefined ? source : { ...source, checks };
+    });
   }
 
-  /** The source for a table; the same one each time. */
-  source(table: TableInfo): GeneralSource {
+  /** The source for a table; the same one each time. `alias` is what the text calls it in this place; without it all of its rows are needed. */
+  source(table: TableInfo, alias?: string): GeneralSource {
     const known = this.#sources.get(table);
-    if (known !== undefined) return known;
-    const made = { name: `k${this.#sources.size}`, table };
-    this.#sources.set(table, made);
-    return made;
+    const source = known ?? { name: `k${this.#sources.size}`, table };
+    this.#sources.set(table, source);
+    this.#places.set(source, [...(this.#places.get(source) ?? []), alias]);
+    return source;
+  }
+
+  /** Notes that rows of the table that the text calls `alias` are not needed when they do not meet the check. */
+  check(alias: string, check: GeneralCheck): void {
+    this.#checks.set(alias, [...(this.#checks.get(alias) ?? []), check]);
+  }
+
+  #checksOf(source: GeneralSource): readonly (readonly GeneralCheck[])[] | undefined {
+    const lists: (readonly GeneralCheck[])[] = [];
+    for (const alias of this.#places.get(source) ?? []) {
+      const list = alias === undefined ? undefined : this.#checks.get(alias);
+      if (list === undefined || lists.length >= CHECKED_PLACES_MAX) return undefined;
+      lists.push(list);
+    }
+    return lists;
   }
 
   /** Runs `work` one level deeper in the nesting of expressions. Throws INVALID_OPERATION when that is too deep. */

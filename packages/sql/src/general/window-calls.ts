@@ -3,7 +3,7 @@ import type { FuncCall, Node, WindowDef } from 'libpg-query';
 import { condition } from '../expression/logic.ts';
 import { aggregateText, finished, isAggregateName } from './aggregate-calls.ts';
 import { unified } from './meeting.ts';
-import { type Piece, piece, typeOf } from './piece.ts';
+import { type Piece, piece } from './piece.ts';
 import type { Place } from './scope.ts';
 import { writeSorted } from './sorting.ts';
 
@@ -84,7 +84,7 @@ export function writeWindowCall(name: string, call: FuncCall, place: Place): Pie
   const rest = second === undefined ? [] : [place.unit.values.as(second, plainType('bigint'))];
   const values = [alike.texts[0] ?? '', ...rest, ...alike.texts.slice(1)];
   const result = alike.as(`${name}(${values.join(', ')})${filter}${window}`);
-  return typeOf(first) === undefined ? { ...result, element: first.element } : result;
+  return result;
 }
 
 function filterOf(node: Node, place: Place): string {

@@ -39,14 +39,26 @@ export function coercionFailed(type: Typed['type'], column: ColumnInfo): Error {
   });
 }
 
+/**
+ * The place, among the columns of a table, of one that SET names; `before` are those that it has named already. Throws KEY_UPDATE, INVALID_OPERATION
+ * for a column that is set twice, and what {@link writableColumn} throws.
+ */
+export function assignedPlace(name: string, table: TableInfo, before: readonly number[]): number {
+  const column = writableColumn(name, table);
+  if (column.primaryKey) throw kalamError('KEY_UPDATE', { column: name });
+  const index = table.columns.indexOf(column);
+  if (before.includes(index)) throw kalamError('INVALID_OPERATION', { reason: `multiple assignments to the same column '${name}'` });
+  return index;
+}
+
 interface BoundAssignment {
   readonly index: number;
   readonly evaluate: Evaluator;
 }
 
 /**
- * Binds SET against `scope` and gives what makes the new cells of a row out of the old ones. Throws KEY_UPDATE, INVALID_OPERATION for
- * a column that is set twice, and what {@link writableColumn} and {@link assignedNode} throw.
+ * Binds SET against `scope` and gives what makes the new cells of a row out of the old ones. Throws what {@link assignedPlace} and
+ * {@link assignedNode} throw.
  */
 export function bindAssignments(
   assignments: readonly Assignment[],
@@ -56,12 +68,12 @@ export function bindAssignments(
   const bound: BoundAssignment[] = [];
   for (const { column: name, value, position } of assignments) {
     const assignment = atPosition(scope.text, position, () => {
+      const index = assignedPlace(
+        name,
+        table,
+        bound.map((known) => known.index),
+      );
       const column = writableColumn(name, table);
-      if (column.primaryKey) throw kalamError('KEY_UPDATE', { column: name });
-      const index = table.columns.indexOf(column);
-      if (bound.some((known) => known.index === index)) {
-        throw kalamError('INVALID_OPERATION', { reason: `multiple assignments to the same column '${name}'` });
-      }
       const node = value === 'default' ? fillerNode(column) : assignedNode(value, column, scope);
       return { index, evaluate: node.evaluate };
     });

@@ -39,13 +39,15 @@ export function bindDelete(statement: DeleteStatement, request: BindRequest): De
   return { kind: 'delete', table, ...bindWhere(where, table, request), returning };
 }
 
-function refuseUnwritable(verb: 'update' | 'delete', table: TableInfo): void {
+/** Throws SYSTEM_TABLE_WRITE and VIEW_WRITE. */
+export function refuseUnwritable(verb: 'update' | 'delete', table: TableInfo): void {
   const name = `${table.namespace}.${table.name}`;
   if (table.kind === 'system') throw kalamError('SYSTEM_TABLE_WRITE', { verb, table: name });
   if (table.kind === 'view') throw kalamError('VIEW_WRITE', { verb, view: name });
 }
 
-function required(where: Expression | undefined, statement: 'UPDATE' | 'DELETE'): Expression {
+/** The condition of an UPDATE or DELETE. Throws WHERE_REQUIRED when there is none. */
+export function required<T>(where: T | undefined, statement: 'UPDATE' | 'DELETE'): T {
   if (where === undefined) throw kalamError('WHERE_REQUIRED', { statement });
   return where;
 }

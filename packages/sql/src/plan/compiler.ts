@@ -187,7 +187,8 @@ function liftedParameter(literal: LiftedLiteral): Lifted {
   return { cell: value.cell, info: { literal: value.literal, scale, client: false } };
 }
 
-function clientParameter(cell: Cell, index: number): ParameterInfo {
+/** What the binder has to know of a parameter; `index` is 0-based. Throws INVALID_PARAMETER. */
+export function clientParameter(cell: Cell, index: number): ParameterInfo {
   switch (typeof cell) {
     case 'boolean':
       return { literal: 'boolean', scale: 0, client: true };

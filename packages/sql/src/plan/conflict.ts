@@ -8,25 +8,27 @@ import type { TableInfo } from './table-info.ts';
 import { whereParts } from './where.ts';
 
 /** The name by which ON CONFLICT DO UPDATE calls the row that could not be inserted. */
-const EXCLUDED = 'excluded';
+export const EXCLUDED = 'excluded' as const;
 
 /** What an INSERT is into. */
-interface ConflictSource {
+export interface ConflictSource {
   readonly table: TableInfo;
   readonly alias: string | undefined;
 }
 
-/**
- * Binds ON CONFLICT. Only the primary key can conflict. Throws CONFLICT_TARGET, STREAM_UPDATE for DO UPDATE on a stream, INVALID_OPERATION
- * for DO UPDATE without a target, and what the assignments throw.
- */
+/** Throws CONFLICT_TARGET, STREAM_UPDATE for DO UPDATE on a stream, INVALID_OPERATION for DO UPDATE without a target. */
+export function checkConflict(clause: OnConflict, { table }: ConflictSource, request: BindRequest): void {
+  atPosition(request.text, clause.position, () => checkTarget(clause, table, request));
+  if (clause.action.kind === 'update' && table.kind === 'stream') throw kalamError('STREAM_UPDATE');
+}
+
+/** Binds ON CONFLICT. Only the primary key can conflict. Throws what {@link checkConflict} and the assignments throw. */
 export function bindConflict(clause: OnConflict | undefined, source: ConflictSource, request: BindRequest): ConflictPlan | undefined {
   if (clause === undefined) return undefined;
   const { table } = source;
-  atPosition(request.text, clause.position, () => checkTarget(clause, table, request));
+  checkConflict(clause, source, request);
   const { action } = clause;
   if (action.kind === 'nothing') return action;
-  if (table.kind === 'stream') throw kalamError('STREAM_UPDATE');
   const scope = pairScope(source, request, 'ON CONFLICT DO UPDATE');
   const assign = bindAssignments(action.assignments, table, scope);
   const where = action.where === undefined ? undefined : bindCondition(action.where, scope, 'WHERE');

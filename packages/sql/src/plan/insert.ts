@@ -1,4 +1,4 @@
-import { type Cell, kalamError, plainType, type Row } from '@kalamdb/protocol';
+import { type Cell, type DataType, kalamError, plainType, type Row } from '@kalamdb/protocol';
 import { atPosition } from '../expression/bind.ts';
 import { conversion } from '../expression/conversion.ts';
 import type { ColumnInfo, EvalContext } from '../expression/input-row.ts';
@@ -7,7 +7,7 @@ import type { Expression, Statement } from '../statement/ast.ts';
 import { assignedNode, coercionFailed, fillerNode, writableColumn } from './assignments.ts';
 import { bindConflict } from './conflict.ts';
 import { evaluateFixed } from './key-lookup.ts';
-import type { ConflictPlan, InsertPlan, Returning, SelectPlan } from './plans.ts';
+import type { ConflictPlan, InsertPlan, Returning } from './plans.ts';
 import { bindReturning } from './returning.ts';
 import { type BindRequest, resolveTable, rowScope } from './scope.ts';
 import { bindSelect } from './select.ts';
@@ -22,11 +22,14 @@ export function bindInsert(statement: InsertStatement, request: BindRequest): In
   const { source } = statement;
   switch (source.kind) {
     case 'values':
-      return valuesPlan(target, source.rows, request);
+      return valuesPlan(target, source.rows, compiledCells(request));
     case 'default-values':
-      return valuesPlan({ ...target, targets: [], listed: true }, [[]], request);
-    case 'select':
-      return selectPlan(target, bindSelect(source.query, request));
+      return defaultsPlan(target);
+    case 'select': {
+      const select = bindSelect(source.query, request);
+      const types = select.columns.map(({ type }) => type);
+      return { ...selectedPlan(target, types), source: select };
+    }
     default:
       return source satisfies never;
   }
@@ -98,9 +101,25 @@ export function missingColumns({ stored, targets }: InsertTarget, width: number)
   return stored.filter((column) => !filled.has(column) && column.default === undefined);
 }
 
-function valuesPlan(target: InsertTarget, rows: readonly (readonly (Expression | 'default')[])[], request: BindRequest): InsertPlan {
-  const { table, conflict, returning, stored, targets } = target;
+/** Makes the expression of a value in VALUES, which goes into a column; `row` and `index` are 0-based. */
+export type CellBinder = (value: Expression, column: ColumnInfo, at: { readonly row: number; readonly index: number }) => Typed;
+
+/** The cells of VALUES as the compiled binder makes them. */
+export function compiledCells(request: BindRequest): CellBinder {
   const scope = rowScope(request, undefined, 'VALUES');
+  return (value, column) => assignedNode(value, column, scope);
+}
+
+/** The plan of DEFAULT VALUES. */
+export function defaultsPlan(target: InsertTarget): InsertPlan {
+  return valuesPlan({ ...target, targets: [], listed: true }, [[]], () => {
+    throw kalamError('INTERNAL_ERROR', { reason: 'DEFAULT VALUES with a value' });
+  });
+}
+
+/** The plan of VALUES, each cell made by `bind`. Throws INSERT_WIDTH and what `bind` throws. */
+export function valuesPlan(target: InsertTarget, rows: readonly (readonly (Expression | 'default')[])[], bind: CellBinder): InsertPlan {
+  const { table, conflict, returning, stored, targets } = target;
   const places = new Map(stored.map((column, place) => [column, place]));
   const fill = stored.map((column) => fillerNode(column));
   const width = rows[0]?.length ?? 0;
@@ -111,7 +130,7 @@ function valuesPlan(target: InsertTarget, rows: readonly (readonly (Expression |
     for (const [at, value] of row.entries()) {
       const column = targets[at];
       const place = column === undefined ? undefined : places.get(column);
-      if (column !== undefined && place !== undefined && value !== 'default') cells[place] = assignedNode(value, column, scope);
+      if (column !== undefined && place !== undefined && value !== 'default') cells[place] = bind(value, column, { row: index, index: at });
     }
     return cells;
   });
@@ -131,18 +150,19 @@ function evaluated(rows: readonly (readonly Typed[])[], context: EvalContext): R
   return rows.map((cells) => cells.map((node) => evaluateFixed(node, context)));
 }
 
-function selectPlan(target: InsertTarget, source: SelectPlan): InsertPlan {
+/** The plan for the rows of a query with columns of these types. Throws INSERT_WIDTH, and COERCION_FAILED for a type that does not fit its column. */
+export function selectedPlan(target: InsertTarget, types: readonly DataType[]): InsertPlan {
   const { table, conflict, returning, stored, targets } = target;
-  checkWidth(source.columns.length, target);
-  const given = targets.slice(0, source.columns.length);
+  checkWidth(types.length, target);
+  const given = targets.slice(0, types.length);
   const writers = stored.map((column) => {
     const at = given.indexOf(column);
-    return at < 0 ? fillerWriter(column) : cellWriter(source.columns[at]?.type ?? plainType('text'), column, at);
+    return at < 0 ? fillerWriter(column) : cellWriter(types[at] ?? plainType('text'), column, at);
   });
   return {
     kind: 'insert',
     table,
-    source,
+    source: undefined,
     missing: missingColumns(target, given.length),
     conflict,
     returning,

@@ -153,6 +153,11 @@ function tighter(known: KeyBound | undefined, next: KeyBound, isTighter: (a: Non
   return isTighter(known.cell, next.cell) || !known.inclusive ? known : next;
 }
 
+/** Whether a value that was coerced to a type, or met a column of it in a comparison, is a cell of the type. */
+export function isCellOf(cell: NonNullCell, type: DataType): boolean {
+  return (type.kind !== 'float' || Math.fround(Number(cell)) === cell) && inDomain(cell, type);
+}
+
 /** The value of a condition that needs no execution; `undefined` when it does, or when it is NULL or no cell of the type. */
 export function constantCell(value: Typed, type: DataType): NonNullCell | undefined {
   if (value.kind !== 'constant' || value.cell === null) return undefined;

@@ -92,6 +92,8 @@ export interface SelectPlan {
   readonly offset: ((context: EvalContext) => number | undefined) | undefined;
   /** `SELECT COUNT(*) FROM t` with nothing else: the answer is the number of live rows. */
   readonly countsTable: boolean;
+  /** What it gives depends on ids or random numbers, of which there is one source. */
+  readonly isVolatile: boolean;
 }
 
 /** A bound list behind RETURNING. */
@@ -116,7 +118,9 @@ export type ConflictPlan =
        * not want it. NOT NULL is not checked.
        */
       apply(row: InputRow, proposed: Row, context: EvalContext): Row | undefined;
-    };
+    }
+  /** The row that is there is updated with what the general executor makes of it. */
+  | { readonly kind: 'general' };
 
 /** A bound INSERT. */
 export interface InsertPlan {

@@ -1,9 +1,9 @@
 import { kalamError } from '@kalamdb/protocol';
 import { someNode, type Typed } from '../expression/typed.ts';
 import type { SelectItem, SelectQuery } from '../statement/ast.ts';
-import type { Returning } from './plans.ts';
+import type { Returning, SelectPlan } from './plans.ts';
 import type { BindRequest } from './scope.ts';
-import { bindSelectOf } from './select.ts';
+import { bindSelectOf, resultColumn, settled } from './select.ts';
 import type { TableInfo } from './table-info.ts';
 
 /** Binds the list behind RETURNING: what a SELECT of it from the written rows would give. Throws AGGREGATE_MISUSE and what the list throws. */
@@ -17,6 +17,21 @@ export function bindReturning(
   if (select.grouping !== undefined) {
     throw kalamError('AGGREGATE_MISUSE', { reason: 'aggregate functions are not allowed in RETURNING' });
   }
+  return returningOf(select);
+}
+
+/** RETURNING with outputs that are bound already. */
+export function returningOfNodes(
+  outputs: readonly { readonly name: string; readonly node: Typed }[],
+  from: { readonly table: TableInfo; readonly alias: string | undefined },
+  request: BindRequest,
+): Returning {
+  const projection = outputs.map(({ node }) => settled(node));
+  const columns = projection.map((node, index) => resultColumn(node, outputs[index]?.name ?? ''));
+  return returningOf({ ...bindSelectOf({ ...NO_CLAUSES, items: [] }, from, request), columns, projection, star: false });
+}
+
+function returningOf(select: SelectPlan): Returning {
   const { projection } = select;
   return {
     select,

@@ -78,6 +78,8 @@ function resolveColumn(
     const seq = from.table.columns.findIndex((column) => column.system === '_seq');
     if (seq >= 0 && from.table.kind !== 'stream') return updatedNode(columnNode(from.table, seq, reference.position));
   }
+  // A whole row as a value is the general executor's.
+  if (qualifier.length === 0 && name === (from.alias ?? from.table.name)) throw kalamError('NOT_IMPLEMENTED', { what: 'a row as a value' });
   throw columnNotFound(name, from.table);
 }
 

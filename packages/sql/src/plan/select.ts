@@ -68,7 +68,8 @@ class SelectBinder {
     const scope = this.#groups ?? this.#rows;
     for (const output of this.#outputs) this.#projection.push(settled(bindExpression(output.expression, scope)));
     const columns = this.#projection.map((node, index) => resultColumn(node, this.#outputs[index]?.name ?? ''));
-    const having = query.having === undefined ? undefined : toPredicate(bindCondition(query.having, scope, 'HAVING'));
+    const groupCondition = query.having === undefined ? undefined : bindCondition(query.having, scope, 'HAVING');
+    const having = groupCondition === undefined ? undefined : toPredicate(groupCondition);
     const sort = this.#sortKeys(scope);
     const grouping = this.#groups?.grouping();
     const inOrder = this.#groups === undefined && !query.distinct && table !== undefined && this.#isInputOrder(sort, table);
@@ -94,6 +95,7 @@ class SelectBinder {
         having === undefined &&
         grouping?.keys.length === 0 &&
         grouping.aggregates.every((call) => call.countsRows),
+      isVolatile: [where, groupCondition, ...projection].some((node) => node?.stability === 'volatile'),
     };
   }
 
@@ -215,11 +217,12 @@ class SelectBinder {
 }
 
 /** A literal or parameter of the select list takes the type it has by itself. */
-function settled(node: Typed): Typed {
+export function settled(node: Typed): Typed {
   return node.kind === 'value' ? coerce(node, node.type, 'implicit') : node;
 }
 
-function resultColumn(node: Typed, name: string): ResultColumnInfo {
+/** The result column that an expression makes. */
+export function resultColumn(node: Typed, name: string): ResultColumnInfo {
   const column = node.kind === 'column' || node.kind === 'slot' ? node.column : undefined;
   const instant = datedInstant(node);
   const flags = column === undefined ? [] : columnFlags(column);

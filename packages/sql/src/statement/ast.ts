@@ -192,6 +192,21 @@ export interface OnConflict {
   readonly position: Position;
 }
 
+/** Kinds of storage. */
+export type StorageType = 'filesystem' | 's3' | 'gcs' | 'azure';
+
+/** What can be said of a storage at any time, as it was written; `undefined`: not said. */
+export interface StorageSettings {
+  readonly displayName: string | undefined;
+  readonly description: string | undefined;
+  readonly sharedTablesTemplate: string | undefined;
+  readonly userTablesTemplate: string | undefined;
+  /** JSON text; secret. */
+  readonly credentials: string | undefined;
+  /** JSON text. */
+  readonly config: string | undefined;
+}
+
 /** A parsed statement. `text` positions refer to the statement's own text. */
 export type Statement =
   | { readonly kind: 'select'; readonly query: SelectQuery }
@@ -259,13 +274,45 @@ export type Statement =
   | { readonly kind: 'drop-view'; readonly table: QualifiedName; readonly ifExists: boolean }
   | { readonly kind: 'drop-table'; readonly table: QualifiedName; readonly ifExists: boolean }
   | { readonly kind: 'show-tables'; readonly namespace: string | undefined }
-  | { readonly kind: 'show-storages' | 'show-manifest' }
+  | { readonly kind: 'show-storages' }
+  | { readonly kind: 'show-manifest' }
+  | {
+      readonly kind: 'create-storage';
+      /** Its id. */
+      readonly name: string;
+      readonly ifNotExists: boolean;
+      readonly type: StorageType;
+      /** A path, a bucket or a bucket's URL. */
+      readonly location: string;
+      readonly region: string | undefined;
+      readonly settings: StorageSettings;
+    }
+  | { readonly kind: 'alter-storage'; readonly name: string; readonly settings: StorageSettings }
+  | { readonly kind: 'drop-storage'; readonly name: string; readonly ifExists: boolean }
+  /** `extended`: sizes too. */
+  | { readonly kind: 'storage-check'; readonly name: string; readonly extended: boolean }
   /** `extended`: properties of the table instead of its columns. */
   | { readonly kind: 'describe-table'; readonly table: QualifiedName; readonly history: boolean; readonly extended: boolean }
   /** `DESCRIBE t` and `SHOW COLUMNS FROM t`: the columns as the planner of the original shows them. */
   | { readonly kind: 'describe-columns' | 'show-columns'; readonly table: QualifiedName }
   | { readonly kind: 'show-stats'; readonly table: QualifiedName }
   | { readonly kind: 'storage-flush-table' | 'storage-compact-table'; readonly table: QualifiedName }
+  /** All tables of a namespace; `undefined`: the one where unqualified names are looked up. */
+  | { readonly kind: 'storage-flush-all' | 'storage-compact-all'; readonly namespace: string | undefined }
+  | {
+      readonly kind: 'backup-database';
+      /** `undefined`: the whole database. */
+      readonly namespace: string | undefined;
+      readonly ifExists: boolean;
+      /** A folder, or `storage://id/folder`. */
+      readonly place: string;
+      readonly incremental: boolean;
+    }
+  | { readonly kind: 'restore-database'; readonly namespace: string | undefined; readonly ifNotExists: boolean; readonly place: string }
+  /** What a backup says of itself. */
+  | { readonly kind: 'show-backup'; readonly place: string; readonly namespace: string | undefined }
+  | { readonly kind: 'backup-verify'; readonly place: string; readonly namespace: string | undefined }
+  | { readonly kind: 'show-backups'; readonly namespace: string }
   | { readonly kind: 'kill-job'; readonly jobId: string }
   | { readonly kind: 'kill-live-query'; readonly liveId: string }
   /** `query` is a whole SELECT, or what follows the table: empty or a WHERE clause. */

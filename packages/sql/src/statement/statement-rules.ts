@@ -90,8 +90,9 @@ function showRules(): StatementRule[] {
     rule('SHOW STORAGES', { kind: 'show-storages' }),
     rule('SHOW MANIFEST', { kind: 'show-manifest' }),
     rule('SHOW EXPORT'),
-    rule('SHOW BACKUP', { adminFor: 'backup operations' }),
-    rule('SHOW BACKUPS', { adminFor: 'backup operations', name: 'SHOW BACKUP' }),
+    rule('SHOW BACKUP FOR', { kind: 'show-backups', adminFor: 'backup operations', name: 'SHOW BACKUPS' }),
+    rule('SHOW BACKUP', { kind: 'show-backup', adminFor: 'backup operations' }),
+    rule('SHOW BACKUPS', { kind: 'show-backups', adminFor: 'backup operations' }),
     rule('SHOW COLUMNS', { kind: 'show-columns', adminFor: 'SHOW COLUMNS' }),
     rule('SHOW ALL', { adminFor: 'SHOW ALL' }),
     rule('DESCRIBE TABLE *', { kind: 'describe-table', name: 'DESCRIBE TABLE' }),
@@ -104,16 +105,17 @@ function showRules(): StatementRule[] {
 function storageRules(): StatementRule[] {
   const adminFor = 'storage operations';
   return [
-    rule('CREATE STORAGE', { adminFor }),
-    rule('ALTER STORAGE', { adminFor }),
-    rule('DROP STORAGE', { adminFor }),
-    rule('STORAGE CHECK', { adminFor }),
+    rule('CREATE STORAGE', { kind: 'create-storage', adminFor }),
+    rule('ALTER STORAGE', { kind: 'alter-storage', adminFor }),
+    rule('DROP STORAGE', { kind: 'drop-storage', adminFor }),
+    rule('STORAGE CHECK', { kind: 'storage-check', adminFor }),
     rule('STORAGE FLUSH TABLE', { kind: 'storage-flush-table' }),
-    rule('STORAGE FLUSH ALL'),
+    rule('STORAGE FLUSH ALL', { kind: 'storage-flush-all' }),
     rule('STORAGE COMPACT TABLE', { kind: 'storage-compact-table' }),
-    rule('STORAGE COMPACT ALL'),
-    rule('BACKUP DATABASE', { adminFor: 'backup operations' }),
-    rule('RESTORE DATABASE', { adminFor: 'restore operations' }),
+    rule('STORAGE COMPACT ALL', { kind: 'storage-compact-all' }),
+    rule('BACKUP DATABASE', { kind: 'backup-database', adminFor: 'backup operations' }),
+    rule('BACKUP VERIFY', { kind: 'backup-verify', adminFor: 'backup operations' }),
+    rule('RESTORE DATABASE', { kind: 'restore-database', adminFor: 'restore operations' }),
     rule('EXPORT USER DATA'),
   ];
 }

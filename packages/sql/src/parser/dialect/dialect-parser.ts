@@ -3,6 +3,7 @@ import { checkText, errorPosition } from '../../lexer/position.ts';
 import type { Statement } from '../../statement/ast.ts';
 import type { ClassifiedStatement } from '../../statement/classify.ts';
 import { parseAlterTable } from './alter-table.ts';
+import { parseBackupDatabase, parseOneBackup, parseRestoreDatabase, parseShowBackups } from './backup-statements.ts';
 import { parseCreateTable } from './create-table.ts';
 import { parseExecuteAs } from './execute-as.ts';
 import { parseExplain, parseSetOption } from './explain.ts';
@@ -14,7 +15,14 @@ import {
   parseShowNamespaces,
   parseUseNamespace,
 } from './namespace-statements.ts';
-import { parseStorageTable } from './storage-statements.ts';
+import {
+  parseAlterStorage,
+  parseCreateStorage,
+  parseDropStorage,
+  parseStorageAll,
+  parseStorageCheck,
+  parseStorageTable,
+} from './storage-statements.ts';
 import {
   parseDescribeColumns,
   parseDescribeTable,
@@ -51,8 +59,19 @@ const SIMPLE_PARSERS: ReadonlyMap<string, (reader: TokenReader) => Statement> = 
   ['show-manifest', parseShowAll],
   ['show-columns', parseShowColumns],
   ['show-stats', parseShowStats],
+  ['create-storage', parseCreateStorage],
+  ['alter-storage', parseAlterStorage],
+  ['drop-storage', parseDropStorage],
+  ['storage-check', parseStorageCheck],
   ['storage-flush-table', parseStorageTable],
   ['storage-compact-table', parseStorageTable],
+  ['storage-flush-all', parseStorageAll],
+  ['storage-compact-all', parseStorageAll],
+  ['backup-database', parseBackupDatabase],
+  ['backup-verify', parseOneBackup],
+  ['restore-database', parseRestoreDatabase],
+  ['show-backup', parseOneBackup],
+  ['show-backups', parseShowBackups],
   ['describe-table', parseDescribeTable],
   ['describe-columns', parseDescribeColumns],
   ['explain', parseExplain],

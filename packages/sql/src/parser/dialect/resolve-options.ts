@@ -102,8 +102,8 @@ function storageId(reader: TokenReader, { options, location }: WrittenOptions): 
   const reference = location?.kind === 'reference' ? location : undefined;
   if (option !== undefined && reference !== undefined)
     throw reader.refuse('STORAGE_ID and LOCATION REFERENCE exclude each other', reference.position);
-  const id = option?.value ?? reference?.text;
-  if (id !== undefined && !/^[A-Za-z0-9_-]{1,64}$/.test(id)) {
+  const id = (option?.value ?? reference?.text)?.toLowerCase();
+  if (id !== undefined && !/^[a-z0-9_-]{1,64}$/.test(id)) {
     throw reader.refuse(`Invalid STORAGE_ID '${id}'. Only alphanumeric characters, underscores and dashes are allowed`, option?.position);
   }
   return id;

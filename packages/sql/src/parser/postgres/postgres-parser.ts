@@ -19,21 +19,23 @@ export function loadGrammar(): Promise<void> {
  */
 export function parsePostgres(text: string): Statement {
   const source = new SourceText(text);
-  const statements = parseTree(text, source).stmts ?? [];
-  const [first, second] = statements;
-  if (first?.stmt === undefined) throw kalamError('EMPTY_SQL');
-  if (second !== undefined) throw syntaxError(text, source.position(second.stmt_location), 'one statement is expected, found several');
-  const statement = convertStatement(source, first.stmt);
+  const statement = convertStatement(source, parseNode(text, source));
   if (statement !== undefined) return statement;
   throw kalamError('UNSUPPORTED_STATEMENT', { statement: text.trim().slice(0, 500) }, { position: errorPosition(text, 0) });
 }
 
-/** The tree of a text that is one SELECT. Throws SYNTAX_ERROR, and UNSUPPORTED_STATEMENT for any other statement. */
-export function parseSelect(text: string, source: SourceText): SelectStmt {
+/** The tree of a text that is one statement. Throws SYNTAX_ERROR. */
+export function parseNode(text: string, source: SourceText): Node {
   const [first, second] = parseTree(text, source).stmts ?? [];
   if (first?.stmt === undefined) throw kalamError('EMPTY_SQL');
   if (second !== undefined) throw syntaxError(text, source.position(second.stmt_location), 'one statement is expected, found several');
-  if ('SelectStmt' in first.stmt) return first.stmt.SelectStmt;
+  return first.stmt;
+}
+
+/** The tree of a text that is one SELECT. Throws SYNTAX_ERROR, and UNSUPPORTED_STATEMENT for any other statement. */
+export function parseSelect(text: string, source: SourceText): SelectStmt {
+  const node = parseNode(text, source);
+  if ('SelectStmt' in node) return node.SelectStmt;
   throw kalamError('UNSUPPORTED_STATEMENT', { statement: text.trim().slice(0, 500) }, { position: errorPosition(text, 0) });
 }
 

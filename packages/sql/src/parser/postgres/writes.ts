@@ -4,7 +4,7 @@ import { type Converter, type Unsupported, unsupportedExpression } from './conve
 import { convertItem, convertQuery, optional } from './queries.ts';
 import { firstPosition, missingInTable, tableAlias, tableName } from './tables.ts';
 
-/** What an INSERT, UPDATE or DELETE may carry that is not built. */
+/** The clauses of INSERT, UPDATE and DELETE that only the general executor runs. */
 interface WriteClauses {
   readonly withClause?: unknown;
   readonly fromClause?: unknown;
@@ -24,15 +24,41 @@ function missingInWrite(converter: Converter, statement: WriteClauses): Unsuppor
     const content = statement[clause];
     if (content !== undefined) return { what, position: firstPosition(source, content) };
   }
-  const options = statement.returningClause?.options;
+  return undefined;
+}
+
+function missingInReturning({ source }: Converter, clause: ReturningClause | undefined): Unsupported | undefined {
+  const options = clause?.options;
   return options === undefined ? undefined : { what: 'RETURNING WITH', position: firstPosition(source, options) };
+}
+
+/** The first part of an INSERT that neither executor runs. */
+export function refusedInInsert(converter: Converter, insert: InsertStmt): Unsupported | undefined {
+  const { source } = converter;
+  const override = insert.override !== undefined && insert.override !== 'OVERRIDING_NOT_SET';
+  return (
+    missingInTable(source, insert.relation) ??
+    missingTarget(converter, targetsOf(insert.cols)) ??
+    (override ? { what: 'OVERRIDING', position: source.position(insert.relation?.location) } : undefined) ??
+    missingInReturning(converter, insert.returningClause) ??
+    (insert.onConflictClause === undefined ? undefined : missingInConflict(converter, insert.onConflictClause))
+  );
+}
+
+/** The first part of an UPDATE or DELETE that neither executor runs. */
+export function refusedInChange(converter: Converter, statement: UpdateStmt | DeleteStmt): Unsupported | undefined {
+  const targets = 'targetList' in statement ? targetsOf(statement.targetList) : [];
+  return (
+    missingInTable(converter.source, statement.relation) ??
+    missingTarget(converter, targets) ??
+    missingInReturning(converter, statement.returningClause)
+  );
 }
 
 /** An INSERT; what is not built is named in `unsupported`. */
 export function convertInsert(converter: Converter, insert: InsertStmt): Statement {
   const { source } = converter;
   const columns = insert.cols === undefined ? undefined : targetsOf(insert.cols);
-  const override = insert.override !== undefined && insert.override !== 'OVERRIDING_NOT_SET';
   const conflict = insert.onConflictClause;
   return {
     kind: 'insert',
@@ -42,16 +68,12 @@ export function convertInsert(converter: Converter, insert: InsertStmt): Stateme
     source: insertSource(converter, insert.selectStmt),
     onConflict: conflict === undefined ? undefined : convertConflict(converter, conflict),
     returning: convertReturning(converter, insert.returningClause),
-    unsupported:
-      missingInTable(source, insert.relation) ??
-      missingTarget(converter, columns ?? []) ??
-      (override ? { what: 'OVERRIDING', position: source.position(insert.relation?.location) } : undefined) ??
-      missingInWrite(converter, insert) ??
-      (conflict === undefined ? undefined : missingInConflict(converter, conflict)),
+    unsupported: refusedInInsert(converter, insert) ?? missingInWrite(converter, insert),
   };
 }
 
-function targetsOf(nodes: readonly Node[] | undefined): readonly ResTarget[] {
+/** The entries of a list of columns, of SET or of RETURNING. */
+export function targetsOf(nodes: readonly Node[] | undefined): readonly ResTarget[] {
   return (nodes ?? []).flatMap((node) => ('ResTarget' in node ? [node.ResTarget] : []));
 }
 
@@ -101,7 +123,7 @@ function missingInConflict(converter: Converter, { infer, targetList, location }
 }
 
 /** The list behind RETURNING. */
-function convertReturning(converter: Converter, clause: ReturningClause | undefined): readonly SelectItem[] | undefined {
+export function convertReturning(converter: Converter, clause: ReturningClause | undefined): readonly SelectItem[] | undefined {
   return clause === undefined ? undefined : targetsOf(clause.exprs).map((target) => convertItem(converter, target));
 }
 
@@ -127,7 +149,7 @@ export function convertUpdate(converter: Converter, update: UpdateStmt): Stateme
     assignments: convertAssignments(converter, targets),
     where: optional(converter, update.whereClause),
     returning: convertReturning(converter, update.returningClause),
-    unsupported: missingInTable(source, update.relation) ?? missingTarget(converter, targets) ?? missingInWrite(converter, update),
+    unsupported: refusedInChange(converter, update) ?? missingInWrite(converter, update),
   };
 }
 
@@ -157,6 +179,6 @@ export function convertDelete(converter: Converter, statement: DeleteStmt): Stat
     alias: tableAlias(converter.source, statement.relation),
     where: optional(converter, statement.whereClause),
     returning: convertReturning(converter, statement.returningClause),
-    unsupported: missingInTable(converter.source, statement.relation) ?? missingInWrite(converter, statement),
+    unsupported: refusedInChange(converter, statement) ?? missingInWrite(converter, statement),
   };
 }
