@@ -13,9 +13,11 @@ export const ROOT_USER = 'root';
 /** Namespaces that exist from the first start. */
 export const INITIAL_NAMESPACES: readonly string[] = ['default', 'dba'];
 /** Path of a shared table's cold rows below its storage. */
-const SHARED_TABLES_TEMPLATE = '{namespace}/{tableName}';
+/** Where the cold rows of SHARED tables lie in a storage that says nothing else. */
+export const SHARED_TABLES_TEMPLATE = '{namespace}/{tableName}';
 /** Path of a user table's cold rows below its storage. */
-const USER_TABLES_TEMPLATE = '{namespace}/{tableName}/{userId}';
+/** Where the cold rows of USER tables lie in a storage that says nothing else. */
+export const USER_TABLES_TEMPLATE = '{namespace}/{tableName}/{userId}';
 
 const column = (name: string, type: PlainTypeKind, nullable = false) => ({
   name,
@@ -83,7 +85,7 @@ export function newUser(
   };
 }
 
-/** Writes what is missing (wire-protocol 2.9): root, the storage `local`, the namespaces. Changes nothing that is there. */
+/** Writes what is missing (wire-protocol 2.9): root, the storage `local`, the namespaces. Of what is there only the path of `local` follows the data directory. */
 export function bootstrapCatalog(writer: SystemWriter, options: BootstrapOptions): void {
   const nowMicros = writer.nowMicros;
   if (userRepository.latest(writer, ROOT_USER) === undefined) {
@@ -97,7 +99,8 @@ export function bootstrapCatalog(writer: SystemWriter, options: BootstrapOptions
     } as const;
     userRepository.put(writer, newUser(root, nowMicros));
   }
-  if (storageRepository.latest(writer, DEFAULT_STORAGE) === undefined) {
+  const local = storageRepository.latest(writer, DEFAULT_STORAGE);
+  if (local === undefined) {
     storageRepository.put(writer, {
       storageId: DEFAULT_STORAGE,
       name: 'Local Filesystem',
@@ -111,6 +114,8 @@ export function bootstrapCatalog(writer: SystemWriter, options: BootstrapOptions
       createdAtMicros: nowMicros,
       updatedAtMicros: nowMicros,
     });
+  } else if (local.baseDirectory !== options.storageDirectory) {
+    storageRepository.put(writer, { ...local, baseDirectory: options.storageDirectory });
   }
   if (counterRepository.latest(writer, NEXT_TABLE_ID) !== undefined) return;
   counterRepository.put(writer, { name: NEXT_TABLE_ID, value: BigInt(FIRST_USER_TABLE_ID) });

@@ -57,8 +57,10 @@ describe('bootstrap', () => {
     ]);
     const again = await world.reopen();
     const watermark = again.sequencer.watermark;
-    await again.commit((writer) => bootstrapCatalog(writer, { rootPasswordHash: 'other', storageDirectory: 'other' }));
+    await again.commit((writer) => bootstrapCatalog(writer, { rootPasswordHash: 'other', storageDirectory: './data/storage' }));
     expect(again.sequencer.watermark).toBe(watermark);
+    await again.commit((writer) => bootstrapCatalog(writer, { rootPasswordHash: 'other', storageDirectory: './moved/storage' }));
+    expect(again.catalog.storage('local')?.baseDirectory).toBe('./moved/storage');
     expect(again.catalog.user('root')?.passwordHash).toBe('');
   });
 

@@ -2,7 +2,9 @@ import { API_TOKENS } from './system-tables/api-tokens.ts';
 import { AUDIT_LOG } from './system-tables/audit-log.ts';
 import { COUNTERS } from './system-tables/counters.ts';
 import { DROPPED_TABLES } from './system-tables/dropped-tables.ts';
+import { EXPIRATIONS } from './system-tables/expirations.ts';
 import { JOB_NODES, JOBS } from './system-tables/jobs.ts';
+import { MANIFESTS } from './system-tables/manifests.ts';
 import { NAMESPACES } from './system-tables/namespaces.ts';
 import { SCHEMAS } from './system-tables/schemas.ts';
 import { STORAGES } from './system-tables/storages.ts';
@@ -27,4 +29,4 @@ export const NAMED_SYSTEM_TABLES: readonly Table[] = [
 ];
 
 /** System tables that are stored and that no statement can name. */
-export const INTERNAL_SYSTEM_TABLES: readonly Table[] = [COUNTERS, DROPPED_TABLES];
+export const INTERNAL_SYSTEM_TABLES: readonly Table[] = [COUNTERS, DROPPED_TABLES, MANIFESTS, EXPIRATIONS];

@@ -24,6 +24,8 @@ export interface TableRecord {
   readonly nextColumnId: number;
   readonly options: TableOptions;
   readonly accessLevel: AccessLevel | undefined;
+  /** Set when the table came out of a backup: the newest commit before. Its rows are older, and no cursor from then can be served. */
+  readonly restoredSeq?: bigint | undefined;
 }
 
 /** The storage that tables lie in when they name none. */
@@ -120,6 +122,8 @@ interface Definition {
   readonly system: readonly DefinedColumn[];
   readonly nextColumnId: number;
   readonly options: Partial<TableOptions>;
+  /** Decimal; only of tables that came out of a backup. */
+  readonly restoredSeq?: string | undefined;
 }
 
 function define(column: TableColumn): DefinedColumn {
@@ -162,6 +166,7 @@ export function tableRecordCells(record: TableRecord): Row {
     system: record.systemColumns.map(define),
     nextColumnId: record.nextColumnId,
     options: record.options,
+    restoredSeq: record.restoredSeq === undefined ? undefined : String(record.restoredSeq),
   };
   return [
     tableIdText(record.namespace, record.name),
@@ -218,6 +223,7 @@ export function readTableRecord(reader: CellReader): TableRecord {
     nextColumnId: definition.nextColumnId,
     options: readOptions(definition.options),
     accessLevel: ACCESS_LEVELS.find((known) => known === level),
+    restoredSeq: definition.restoredSeq === undefined ? undefined : BigInt(definition.restoredSeq),
   };
 }
 
@@ -252,6 +258,7 @@ export function tableFromRecords(newest: TableRecord, older: readonly TableRecor
     comment: newest.comment,
     createdAtMicros: newest.createdAtMicros,
     updatedAtMicros: newest.updatedAtMicros,
+    restoredSeq: newest.restoredSeq,
     sinceSeq: older.length === 0 ? undefined : sinceSeq,
     olderVersions,
   });

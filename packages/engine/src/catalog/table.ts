@@ -11,7 +11,7 @@ import {
   rowSchemaVersion,
 } from '@kalamdb/protocol';
 import type { AccessLevel, ColumnInfo, TableInfo, TableKind, TableOptions, VectorMetric } from '@kalamdb/sql';
-import type { PartitionId, RowKey } from '@kalamdb/storage';
+import type { PartitionId, RowKey, SegmentLayout } from '@kalamdb/storage';
 import type { RowLayout } from '../partition/row-layout.ts';
 
 /** First id of tables that users make; smaller ones belong to system tables with compiled schemas. */
@@ -61,10 +61,16 @@ export interface Table extends TableInfo, RowLayout {
   readonly comment: string | undefined;
   readonly createdAtMicros: bigint;
   readonly updatedAtMicros: bigint;
+  /** The newest commit before the table came out of a backup; 0n when it did not. */
+  readonly restoredSeq: bigint;
   /** What it was made from. */
   readonly spec: TableSpec;
   /** Encodes with this version; decodes any version up to this one into this version's columns. Throws CONFLICT for newer ones. */
   readonly codec: { encode(row: Row): Uint8Array; decode(bytes: Uint8Array): Row };
+  /** How segments lay out rows of a version up to this one; of older ones only ids and types are known. Throws as the codec does. */
+  segmentLayout(version: number): SegmentLayout;
+  /** The cells of a row of a version up to this one as cells of this one. */
+  upgraded(version: number, cells: Row): Row;
   /** The partition in which rows of `owner` lie: the owner's for USER and user-scoped STREAM tables, the only one otherwise. */
   partitionFor(owner: string): PartitionId;
   /** The key of a row; tables without a key use the row's `_seq`. */
@@ -92,6 +98,7 @@ export interface TableSpec {
   readonly comment?: string | undefined;
   readonly createdAtMicros: bigint;
   readonly updatedAtMicros: bigint;
+  readonly restoredSeq?: bigint | undefined;
   /** The commit that made this version; absent for a table's first one. */
   readonly sinceSeq?: bigint | undefined;
   /** The stored columns of every older version, for rows that were written under it. */
@@ -124,6 +131,7 @@ export function createTable(spec: TableSpec): Table {
   const keyIndex = single < visible.length ? single : -1;
   const perOwner = spec.kind === 'user' || (spec.kind === 'stream' && spec.options.streamScope !== 'shared');
   const common: PartitionId = { tableId: spec.id, owner: '' };
+  const codec = new VersionedCodec(spec.version, storedColumns, spec.olderVersions ?? new Map());
   const encodeKey = (cells: readonly NonNullCell[]): RowKey => encodeKeyCells(cells, keyTypes) as RowKey;
   return {
     id: spec.id,
@@ -142,14 +150,35 @@ export function createTable(spec: TableSpec): Table {
     comment: spec.comment,
     createdAtMicros: spec.createdAtMicros,
     updatedAtMicros: spec.updatedAtMicros,
+    restoredSeq: spec.restoredSeq ?? 0n,
     spec,
-    codec: new VersionedCodec(spec.version, storedColumns, spec.olderVersions ?? new Map()),
+    codec,
+    segmentLayout: (version) =>
+      segmentLayout(
+        version,
+        codec.columnsOf(version),
+        keyIndexes.map((index) => columnAt(storedColumns, index).id),
+      ),
+    upgraded: (version, cells) => codec.upgraded(version, cells),
     partitionFor: (owner) => (perOwner ? { tableId: spec.id, owner } : common),
     keyOf: (cells, seq) => {
       if (keyIndexes.length === 0) return encodeKeyCells([seq], SEQ_KEY_TYPES) as RowKey;
       return encodeKey(keyIndexes.map((index) => keyCell(cells, index)));
     },
     encodeKey,
+  };
+}
+
+function segmentLayout(
+  schemaVersion: number,
+  columns: readonly (StoredColumn & { readonly name?: string })[],
+  keyIds: readonly number[],
+): SegmentLayout {
+  return {
+    schemaVersion,
+    columns: columns.map(({ id, type, name = '' }) => ({ id, type, name })),
+    // The columns of the key are never dropped, but they may have stood elsewhere.
+    keyIndexes: keyIds.map((keyId) => columns.findIndex(({ id }) => id === keyId)),
   };
 }
 
@@ -167,6 +196,7 @@ function keyCell(cells: Row, index: number): NonNullCell {
 
 interface OldVersion {
   readonly codec: RowCodec;
+  readonly columns: readonly StoredColumn[];
   /** For each cell of the newest version how it is found in a row of this version. */
   readonly cells: readonly ((row: Row) => Cell)[];
 }
@@ -197,6 +227,15 @@ class VersionedCodec {
     return cells.map((cell) => cell(row));
   }
 
+  upgraded(version: number, row: Row): Row {
+    return version === this.#version ? row : this.#olderVersion(version).cells.map((cell) => cell(row));
+  }
+
+  columnsOf(version: number): readonly StoredColumn[] {
+    if (version === this.#version) return this.#columns;
+    return this.#olderVersion(version).columns;
+  }
+
   #current(): RowCodec {
     this.#newest ??= rowCodec(this.#version, this.#columns);
     return this.#newest;
@@ -208,7 +247,7 @@ class VersionedCodec {
     if (version > this.#version) throw kalamError('CONFLICT', { reason: 'a table was altered while the statement read it' });
     const columns = this.#olderColumns.get(version);
     if (columns === undefined) throw kalamError('DAMAGED_DATA', { where: 'a row', reason: `its schema version ${version} is unknown` });
-    const old = { codec: rowCodec(version, columns), cells: this.#columns.map((column) => olderCell(column, columns)) };
+    const old = { codec: rowCodec(version, columns), columns, cells: this.#columns.map((column) => olderCell(column, columns)) };
     this.#older.set(version, old);
     return old;
   }

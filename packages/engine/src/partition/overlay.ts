@@ -1,5 +1,6 @@
 import type { KeyRange, PartitionId, RowKey } from '@kalamdb/storage';
 import type { ChangeSet, PartitionChanges, RowVersion } from '../contract.ts';
+import { SteadyMap } from '../slices/steady-map.ts';
 import { finishSteps, type Steps } from '../slices/steps.ts';
 import { firstAtOrAbove, mergeKeys, sortKeys } from './sorted-keys.ts';
 
@@ -18,7 +19,7 @@ const STALE_MAX = 1024;
 /** The versions of one partition that the hot tier does not hold yet, and the commits still on their way to the log. */
 export class PartitionOverlay {
   /** Versions of a key in `_seq` order, newest last; never empty. */
-  readonly #chains = new Map<RowKey, RowVersion[]>();
+  readonly #chains = new SteadyMap<RowKey, RowVersion[]>();
   /** Ascending. Some may be gone: nothing is under them. Readers walk along it, so it only ever grows at its end, or is replaced. */
   #sortedKeys: RowKey[] = [];
   /** Keys that came since, in no order, some of them twice. */
@@ -190,6 +191,12 @@ export class Overlay {
 
   partition(partition: PartitionId): PartitionOverlay | undefined {
     return this.#partitions.get(partitionName(partition));
+  }
+
+  /** The owners of partitions of a table that have versions here. */
+  owners(tableId: number): readonly string[] {
+    const start = `${tableId}/`;
+    return [...this.#partitions.keys()].flatMap((name) => (name.startsWith(start) ? [name.slice(start.length)] : []));
   }
 
   add(change: ChangeSet): void {

@@ -1,5 +1,5 @@
 import type { Row } from '@kalamdb/protocol';
-import type { HotSnapshot, KeyRange, PartitionId, RowKey, StoredRow } from '@kalamdb/storage';
+import type { HotSnapshot, KeyRange, Manifest, PartitionId, RowKey, StoredRow } from '@kalamdb/storage';
 import type { RowVersion } from '../contract.ts';
 import { PartitionOverlay } from './overlay.ts';
 import { type RowCache, WHOLE_PARTITION_ROWS_MAX } from './row-cache.ts';
@@ -12,10 +12,12 @@ export interface ScanRange extends KeyRange {
 }
 
 /**
- * The rows of one partition at one watermark: the newest version of each key, tombstones included.
- * Valid as long as the snapshot it came from is open.
+ * The rows of one partition at one watermark: the newest version of each key, tombstones included; of a partition with segments
+ * only those that no segment holds. Valid as long as the snapshot it came from is open.
  */
 export interface PartitionView {
+  /** What the cold tier holds of the partition; `undefined`: nothing. */
+  readonly manifest?: Manifest | undefined;
   get(key: RowKey): RowVersion | undefined;
   /** In key order. */
   scan(range?: ScanRange): Iterable<RowVersion>;
@@ -30,6 +32,8 @@ export interface MergedSource {
   readonly hot: HotSnapshot;
   readonly overlay: PartitionOverlay | undefined;
   readonly watermark: bigint;
+  /** The segments of the partition at the watermark; what they hold is passed over here. */
+  readonly manifest?: Manifest | undefined;
   /** Called before each read; throws when the view must not be read any more. */
   readonly check?: (() => void) | undefined;
   /** Decoded rows kept between reads; absent where there are none, as in worker threads. */
@@ -46,12 +50,13 @@ export function decodeStored(layout: RowLayout, stored: StoredRow): RowVersion {
     createdSeq: stored.createdSeq,
     deleted: stored.deleted,
     cells: layout.codec.decode(stored.bytes),
+    masks: stored.masks,
   };
 }
 
 /** A row for a reader that does not look at the cells. */
-function withoutCells(_layout: RowLayout, { key, seq, createdSeq, deleted }: StoredRow): RowVersion {
-  return { key, seq, createdSeq, deleted, cells: NO_CELLS };
+function withoutCells(_layout: RowLayout, { key, seq, createdSeq, deleted, masks }: StoredRow): RowVersion {
+  return { key, seq, createdSeq, deleted, cells: NO_CELLS, masks };
 }
 
 const NO_CELLS: Row = [];
@@ -69,18 +74,32 @@ function* newerThan(sinceSeq: bigint, recent: Recent): Recent {
   for (const version of recent) if (version.seq >= sinceSeq) yield version;
 }
 
+function* above(seq: bigint, rows: Iterable<RowVersion>): Iterable<RowVersion> {
+  for (const row of rows) if (row.seq > seq) yield row;
+}
+
 const isWhole = (range: ScanRange): boolean =>
   range.from === undefined && range.before === undefined && range.reverse !== true && range.cellsUnused !== true;
 
 /** Hot tier plus overlay. Where both have a key, the overlay's version wins: it is the same or a newer one. */
 export class MergedView implements PartitionView {
+  readonly manifest: Manifest | undefined;
   readonly #source: MergedSource;
+  /** A segment holds what is at or below it. */
+  readonly #flushedSeq: bigint;
 
   constructor(source: MergedSource) {
     this.#source = source;
+    this.manifest = source.manifest;
+    this.#flushedSeq = source.manifest?.flushedSeq ?? 0n;
   }
 
   get(key: RowKey): RowVersion | undefined {
+    const found = this.#newest(key);
+    return found === undefined || found.seq <= this.#flushedSeq ? undefined : found;
+  }
+
+  #newest(key: RowKey): RowVersion | undefined {
     this.#source.check?.();
     const { layout, partition, hot, overlay, watermark } = this.#source;
     const recent = overlay?.at(key, watermark);
@@ -91,7 +110,7 @@ export class MergedView implements PartitionView {
     const stored = hot.get(partition, key);
     if (stored === undefined) return undefined;
     const row = decodeStored(layout, stored);
-    if (isNewest?.() === true) cache?.put(partition, row, watermark);
+    if (row.seq > this.#flushedSeq && isNewest?.() === true) cache?.put(partition, row, watermark);
     return row;
   }
 
@@ -117,7 +136,12 @@ export class MergedView implements PartitionView {
     if (kept !== undefined && isNewest?.() === true) cache.putWhole(partition, kept, watermark);
   }
 
-  *#scanStored(range: ScanRange): Iterable<RowVersion> {
+  #scanStored(range: ScanRange): Iterable<RowVersion> {
+    const rows = this.#scanMerged(range);
+    return this.#flushedSeq === 0n ? rows : above(this.#flushedSeq, rows);
+  }
+
+  *#scanMerged(range: ScanRange): Iterable<RowVersion> {
     const { layout, partition, hot, overlay, watermark } = this.#source;
     const stored = hot.scan(partition, range);
     if (overlay !== undefined && !overlay.isEmpty) {
@@ -128,8 +152,9 @@ export class MergedView implements PartitionView {
     for (const row of stored) yield decode(layout, row);
   }
 
-  *scanBySeq(afterSeq: bigint): Iterable<RowVersion> {
+  *scanBySeq(after: bigint): Iterable<RowVersion> {
     this.#source.check?.();
+    const afterSeq = after > this.#flushedSeq ? after : this.#flushedSeq;
     const { layout, partition, hot, overlay, watermark } = this.#source;
     const recent = laidOutAs(layout, (overlay ?? NO_OVERLAY).above(afterSeq, watermark));
     let next = recent.next().value;

@@ -118,7 +118,8 @@ export class RowCache {
       const cached = this.#partitions.get(partitionName(partition));
       if (cached === undefined) continue;
       cached.changedSeq = change.seq;
-      for (const { key, seq, createdSeq, deleted, cells } of rows) this.#follow(cached, { key, seq, createdSeq, deleted, cells });
+      for (const { key, seq, createdSeq, deleted, cells, masks } of rows)
+        this.#follow(cached, { key, seq, createdSeq, deleted, cells, masks });
       this.#bound(cached);
     }
   }
@@ -126,6 +127,11 @@ export class RowCache {
   /** Follows a commit of many rows: forgets the partitions that it changed. */
   observeLarge(change: ChangeSet): void {
     for (const { partition } of change.parts) this.#drop(partitionName(partition));
+  }
+
+  /** Forgets a partition whose rows were flushed: what it held up to there lies in the cold tier now. */
+  forgetPartition(partition: PartitionId): void {
+    this.#drop(partitionName(partition));
   }
 
   /** Forgets a table that was dropped; answers how many rows of it were kept. */

@@ -41,7 +41,7 @@ export function* mergeKeys(a: readonly RowKey[], b: readonly RowKey[]): Steps<re
   return merged;
 }
 
-/** Distinct keys in ascending order, in short steps; quick when they stand in long ascending runs, as those of a scan do. */
+/** The keys in ascending order, each once, in short steps; quick when they stand in long ascending runs, as those of a scan do. */
 export function* sortKeys(keys: readonly RowKey[]): Steps<readonly RowKey[]> {
   let runs = yield* ascendingRuns(keys);
   while (runs.length > 1) {
@@ -55,7 +55,8 @@ export function* sortKeys(keys: readonly RowKey[]): Steps<readonly RowKey[]> {
 function* ascendingRuns(keys: readonly RowKey[]): Steps<readonly (readonly RowKey[])[]> {
   const runs: RowKey[][] = [];
   for (let from = 0; from < keys.length; from += STEP_KEYS) {
-    const piece = keys.slice(from, from + STEP_KEYS).sort((a, b) => (a < b ? -1 : 1));
+    const sorted = keys.slice(from, from + STEP_KEYS).sort((a, b) => (a < b ? -1 : 1));
+    const piece = sorted.filter((key, at) => key !== sorted[at - 1]);
     const last = runs.at(-1);
     const end = last?.at(-1);
     if (last !== undefined && end !== undefined && end < (piece[0] ?? '')) for (const key of piece) last.push(key);
@@ -81,6 +82,8 @@ export function* sortInSteps<T>(items: readonly T[], inOrder: (a: T, b: T) => bo
 }
 
 function* merged<T>(a: readonly T[], b: readonly T[], inOrder: (a: T, b: T) => boolean): Steps<readonly T[]> {
+  const [last, first] = [a.at(-1), b[0]];
+  if (first === undefined || (last !== undefined && inOrder(last, first))) return a.concat(b);
   const both: T[] = [];
   let right = 0;
   for (const left of a) {

@@ -4,16 +4,20 @@ import {
   entryBytesMax,
   type HotSnapshot,
   type HotStore,
+  type Manifest,
   ownerBytesMax,
   type PartitionId,
   type RowKey,
 } from '@kalamdb/storage';
 import type { ChangeSet, PartitionChanges, RowChange, RowVersion } from '../contract.ts';
+import { ColdRowsNeeded, type LookedUp } from '../partition/cold-rows.ts';
+import type { ManifestSource } from '../partition/manifest-source.ts';
 import { type Overlay, partitionName } from '../partition/overlay.ts';
 import { decodeStored } from '../partition/partition-view.ts';
 import type { RowCache } from '../partition/row-cache.ts';
 import type { RowLayout } from '../partition/row-layout.ts';
 import type { StreamPart, StreamStore } from '../partition/stream-store.ts';
+import { SteadyMap } from '../slices/steady-map.ts';
 import type { Steps } from '../slices/steps.ts';
 
 /** Rows that one commit may hold. */
@@ -46,8 +50,8 @@ export interface EncodedChange {
 
 /** A change as the log holds it. */
 export function commitRow({ change, bytes }: EncodedChange): CommitRow {
-  const { key, seq, createdSeq, deleted, previous } = change;
-  return { key, seq, createdSeq, deleted, bytes, replacedSeq: previous?.seq ?? 0n };
+  const { key, seq, createdSeq, deleted, previous, masks } = change;
+  return { key, seq, createdSeq, deleted, bytes, masks, replacedSeq: previous?.seq ?? 0n };
 }
 
 /** What a draft became: the ChangeSet, and the encoded rows of the parts that are not streams. */
@@ -69,12 +73,16 @@ export interface DraftSources {
   /** Numbers rows of tables without a key; absent: their `_seq` does. */
   readonly keys?: Pick<SnowflakeSequence, 'next'> | undefined;
   readonly nowMicros: bigint;
+  /** Absent: there is no cold tier. */
+  readonly manifests?: ManifestSource | undefined;
+  /** What was looked up in the cold tier for this turn. */
+  readonly cold?: LookedUp | undefined;
 }
 
 interface DraftPart {
   readonly partition: PartitionId;
   readonly layout: RowLayout;
-  readonly newest: Map<RowKey, RowChange>;
+  readonly newest: SteadyMap<RowKey, RowChange>;
   readonly rows: EncodedChange[];
 }
 
@@ -83,7 +91,7 @@ const STEP_CHANGES = 1024;
 /** Rough heap weight of a decoded row beside its encoded bytes. */
 const ROW_OVERHEAD_BYTES = 200;
 /** What an encoded commit holds of a row beside its key and cells, and of a partition beside its rows, at most. */
-const ROW_HEAD_BYTES_MAX = 31;
+const ROW_HEAD_BYTES_MAX = 39;
 const PART_HEAD_BYTES_MAX: number = 10 + ownerBytesMax;
 
 /**
@@ -106,6 +114,9 @@ export class Draft {
   #snapshot: HotSnapshot | undefined;
   /** What was found last outside of the draft: a writer looks before it puts, and `put` needs the same row again. */
   #lastLookup: { readonly partition: PartitionId; readonly key: RowKey; readonly found: RowVersion | undefined } | undefined;
+
+  /** The manifest that was asked for last: until the draft lets go of what it reads, or writes. */
+  #lastManifest: { readonly partition: PartitionId; readonly manifest: Manifest | undefined } | undefined;
 
   constructor(sources: DraftSources) {
     this.#sources = sources;
@@ -132,9 +143,29 @@ export class Draft {
     if (own !== undefined) return own;
     const last = this.#lastLookup;
     if (last !== undefined && last.key === key && last.partition === partition) return last.found;
-    const found = this.#committed(layout, partition, key);
+    const found = this.#found(layout, partition, key);
     this.#lastLookup = { partition, key, found };
     return found;
+  }
+
+  /** What the cold tier holds of a partition after every commit that took its turn before. */
+  manifest(partition: PartitionId): Manifest | undefined {
+    const { manifests } = this.#sources;
+    if (manifests?.mayHave(partition) !== true) return undefined;
+    const last = this.#lastManifest;
+    if (last !== undefined && isSamePartition(last.partition, partition)) return last.manifest;
+    const row = this.latest(manifests.layout, manifests.partition, manifests.keyOf(partition));
+    const manifest = row === undefined ? undefined : manifests.read(row);
+    this.#lastManifest = { partition, manifest };
+    return manifest;
+  }
+
+  #found(layout: RowLayout, partition: PartitionId, key: RowKey): RowVersion | undefined {
+    const hot = this.#committed(layout, partition, key);
+    const manifest = this.manifest(partition);
+    if (manifest === undefined || (hot !== undefined && hot.seq > manifest.flushedSeq)) return hot;
+    if (this.#sources.cold === undefined) throw new ColdRowsNeeded();
+    return this.#sources.cold.find(partition, manifest, key);
   }
 
   #committed(layout: RowLayout, partition: PartitionId, key: RowKey): RowVersion | undefined {
@@ -164,8 +195,10 @@ export class Draft {
       createdSeq: previous?.createdSeq ?? seq,
       deleted: write.deleted ?? false,
       cells: write.cells,
+      masks: previous?.masks,
       previous: previous === undefined ? undefined : versionAlone(previous),
     };
+    if (layout === this.#sources.manifests?.layout) this.#lastManifest = undefined;
     const part = this.#partOf(layout, partition);
     part.newest.set(key, change);
     part.rows.push({ layout, change, bytes });
@@ -209,6 +242,7 @@ export class Draft {
   release(): void {
     this.#snapshot?.close();
     this.#snapshot = undefined;
+    this.#lastManifest = undefined;
   }
 
   #findPart(partition: PartitionId): DraftPart | undefined {
@@ -220,7 +254,7 @@ export class Draft {
   #partOf(layout: RowLayout, partition: PartitionId): DraftPart {
     let part = this.#findPart(partition);
     if (part === undefined) {
-      part = { partition, layout, newest: new Map(), rows: [] };
+      part = { partition, layout, newest: new SteadyMap(), rows: [] };
       this.#addPart(part);
       this.#bytes += PART_HEAD_BYTES_MAX;
     }
@@ -266,6 +300,6 @@ function isSamePartition(a: PartitionId, b: PartitionId): boolean {
 }
 
 /** A version without what it replaced: a change that held another change would keep the whole history of its row alive. */
-function versionAlone({ key, seq, createdSeq, deleted, cells }: RowVersion): RowVersion {
-  return { key, seq, createdSeq, deleted, cells };
+function versionAlone({ key, seq, createdSeq, deleted, cells, masks }: RowVersion): RowVersion {
+  return { key, seq, createdSeq, deleted, cells, masks };
 }

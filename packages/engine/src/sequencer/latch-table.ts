@@ -54,6 +54,11 @@ export class LatchTable {
     );
   }
 
+  /** As {@link free}, and calls `then` in the very turn in which nobody holds them. */
+  async whenFree<T>(tableIds: readonly number[], partitions: readonly PartitionId[], then: () => Promise<T>): Promise<T> {
+    return await this.#when(() => this.#blocker(tableIds, partitions), then);
+  }
+
   /**
    * Runs `work` while the tables are latched. Waits until they and all their partitions are free first, and goes before whoever asks for
    * one of these partitions meanwhile; throws WRITES_BUSY as {@link free}.

@@ -89,6 +89,9 @@ export function withHot(hot: HotStore, replaced: Partial<Pick<HotStore, 'apply' 
     snapshot: () => hot.snapshot(),
     apply: (entries) => hot.apply(entries),
     purge: (tableId, rowsMax) => hot.purge(tableId, rowsMax),
+    purgeFlushed: (flushed, rowsMax) => hot.purgeFlushed(flushed, rowsMax),
+    purgeTombstones: (expired) => hot.purgeTombstones(expired),
+    load: (payload) => hot.load(payload),
     close: () => hot.close(),
     ...replaced,
   };

@@ -1,6 +1,8 @@
 import { type Clock, KalamError, kalamError, type SnowflakeRun, type SnowflakeSequence, type Timers } from '@kalamdb/protocol';
-import type { CommitLog, Durability, HotStore, LogEntry } from '@kalamdb/storage';
-import type { ChangeSet } from '../contract.ts';
+import type { CommitLog, Durability, HotStore, LogEntry, PartitionId } from '@kalamdb/storage';
+import type { ChangeSet, RowVersion } from '../contract.ts';
+import type { LookedUp } from '../partition/cold-rows.ts';
+import type { ManifestSource } from '../partition/manifest-source.ts';
 import { Overlay } from '../partition/overlay.ts';
 import { RowCache } from '../partition/row-cache.ts';
 import { SnapshotSource } from '../partition/snapshot.ts';
@@ -12,6 +14,7 @@ import { Draft, type DraftedCommit, type DraftSources } from './draft.ts';
 import { GROUP_COMMITS_MAX, GroupCounts, type GroupFigures, groupEntries, isShort, type PendingCommit } from './group.ts';
 import { LargeCommit, ProvisionalSequence, releasing } from './large-commit.ts';
 import type { SeqReservation } from './seq-reservation.ts';
+import type { LargeOptions, SubmitOptions } from './submit-options.ts';
 import { Tail } from './tail.ts';
 
 /** Heap bytes of commits that are not in the hot tier; writers wait above it. */
@@ -20,6 +23,9 @@ export const OVERLAY_BYTES_MAX: number = 32 * 1024 * 1024;
 export const OVERLAY_WAIT_MILLIS = 1000;
 /** Milliseconds that {@link Sequencer.settle} waits; less than writers wait for a latch that is held meanwhile. */
 export const SETTLE_MILLIS = 10_000;
+
+/** Above every `_seq`. */
+const SEQ_MAX = (1n << 64n) - 1n;
 
 /** What a sequencer is made of. */
 export interface SequencerSources {
@@ -31,6 +37,8 @@ export interface SequencerSources {
   readonly timers: Timers;
   /** Keeps the last `_seq` of stream commits, which leave no record, below what a restart begins at. */
   readonly reservation: SeqReservation;
+  /** Which partitions have segments; absent: there is no cold tier. */
+  readonly manifests?: ManifestSource | undefined;
   /** Heap weight of the ChangeSets kept for exact replay. */
   readonly tailBytesMax?: number | undefined;
   /** Heap weight of the decoded rows kept between reads. */
@@ -43,20 +51,6 @@ export interface SequencerSources {
 export interface SequencerFigures extends GroupFigures {
   readonly overlayBytes: number;
   readonly tailBytes: number;
-}
-
-/** How a commit wants to be written. */
-export interface SubmitOptions {
-  /** DDL: alone in its group and synced in both durability modes. */
-  readonly alone?: boolean | undefined;
-}
-
-/** How a large commit is prepared. */
-export interface LargeOptions {
-  /** Runs work in slices, as the caller's limits allow. */
-  run<T>(steps: Steps<T>): T | Promise<T>;
-  /** Asked in its turn; what it throws takes the commit back. */
-  check?(): void;
 }
 
 /**
@@ -103,6 +97,7 @@ export class Sequencer {
       overlay: this.#overlay,
       streams: this.streams,
       cache: this.rowCache,
+      manifests: sources.manifests,
       watermark: () => this.#watermark,
     });
     this.#applier = new Applier({
@@ -159,7 +154,7 @@ export class Sequencer {
   // Every commit comes through here: it makes no more promises than it needs.
   #takeTurn<T>(turn: (draft: Draft) => T, options: SubmitOptions): Promise<T> {
     if (this.#stopped) return Promise.reject(kalamError('SHUTTING_DOWN'));
-    const draft = this.#openDraft(this.#sources.sequence, undefined);
+    const draft = this.#openDraft(this.#sources.sequence, undefined, options.cold);
     let value: T;
     let drafted: DraftedCommit | undefined;
     try {
@@ -186,7 +181,7 @@ export class Sequencer {
     for (const end = this.#spaceWaitEnd(); this.#isFull(); ) await this.#waitForSpace(end);
     // Whatever can still change or take back a row of these partitions is pending now; what it comes to is seen then.
     await this.#pending.at(-1)?.done;
-    const draft = this.#openDraft(new ProvisionalSequence(), this.#sources.sequence);
+    const draft = this.#openDraft(new ProvisionalSequence(), this.#sources.sequence, options.cold);
     let value: T;
     let drafted: DraftedCommit | undefined;
     try {
@@ -228,6 +223,11 @@ export class Sequencer {
     await this.slices.runFirst(large.number(run));
   }
 
+  /** Versions of a partition that took their turn and are not below the watermark yet. */
+  pendingVersions(partition: PartitionId): Iterable<RowVersion> {
+    return this.#overlay.partition(partition)?.above(this.#watermark, SEQ_MAX) ?? [];
+  }
+
   /** Forgets expired events of streams, in slices. */
   evictExpired(): void {
     if (this.#evicting) return;
@@ -263,8 +263,8 @@ export class Sequencer {
     await this.#applier.close();
   }
 
-  #openDraft(sequence: DraftSources['sequence'], keys: DraftSources['keys']): Draft {
-    const { hot, clock } = this.#sources;
+  #openDraft(sequence: DraftSources['sequence'], keys: DraftSources['keys'], cold: LookedUp | undefined): Draft {
+    const { hot, clock, manifests } = this.#sources;
     return new Draft({
       overlay: this.#overlay,
       hot,
@@ -274,6 +274,8 @@ export class Sequencer {
       sequence,
       keys,
       nowMicros: BigInt(Math.trunc(clock.now())) * 1000n,
+      manifests,
+      cold,
     });
   }
 
@@ -371,6 +373,7 @@ export class Sequencer {
     large?.publish();
     if (large === undefined) this.rowCache.observe(change);
     else this.rowCache.observeLarge(change);
+    for (const flushed of this.#sources.manifests?.observe(change) ?? []) this.rowCache.forgetPartition(flushed);
     if (durable.length > 0) this.#unapplied.push(change);
     this.#tail.push(change);
     this.#notify(change);

@@ -1,4 +1,4 @@
-import type { KeyRange, RowKey } from '@kalamdb/storage';
+import type { KeyRange, Manifest, RowKey } from '@kalamdb/storage';
 import type { RowVersion } from '../contract.ts';
 import type { PartitionView } from '../partition/partition-view.ts';
 import type { OwnPartition } from './own-writes.ts';
@@ -8,10 +8,12 @@ import type { OwnPartition } from './own-writes.ts';
  * and its provisional `_seq` is above every one of the snapshot.
  */
 export class OwnView implements PartitionView {
+  readonly manifest: Manifest | undefined;
   readonly #snapshot: PartitionView;
   readonly #own: OwnPartition;
 
   constructor(snapshot: PartitionView, own: OwnPartition) {
+    this.manifest = snapshot.manifest;
     this.#snapshot = snapshot;
     this.#own = own;
   }

@@ -80,10 +80,10 @@ it('going back restores exactly what a mark saw, and every version that is held 
         expect(writes.rows).toBe(model.size);
         expect(writes.bytes).toBe(weigh(model.values()) + weigh(replaced));
         const inOrder = [...model.values()].filter((write) => !write.version.deleted);
-        expect(finishSteps(writes.changes())).toEqual(inOrder.sort((a, b) => (a.version.seq < b.version.seq ? -1 : 1)));
+        expect(finishSteps(writes.changes()).changes).toEqual(inOrder.sort((a, b) => (a.version.seq < b.version.seq ? -1 : 1)));
       }
       writes.clear();
-      expect([writes.rows, writes.bytes, finishSteps(writes.changes())]).toEqual([0, 0, []]);
+      expect([writes.rows, writes.bytes, finishSteps(writes.changes())]).toEqual([0, 0, { changes: [], partitions: [] }]);
     }),
   );
 });

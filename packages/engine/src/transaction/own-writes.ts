@@ -3,6 +3,7 @@ import type { Table } from '../catalog/table.ts';
 import type { RowVersion } from '../contract.ts';
 import { partitionName } from '../partition/overlay.ts';
 import { firstAtOrAbove, mergeKeys, sortInSteps, sortKeys } from '../partition/sorted-keys.ts';
+import { SteadyMap } from '../slices/steady-map.ts';
 import { finishSteps, type Steps } from '../slices/steps.ts';
 
 /** A version that a transaction has written and not committed. */
@@ -16,6 +17,14 @@ export interface OwnWrite {
   readonly bytes: Uint8Array;
   /** See `upsert` of a write of the sequencer. */
   readonly upsert: boolean;
+}
+
+/** What a transaction comes to. */
+export interface OwnChanges {
+  /** In the order of its statements. */
+  readonly changes: readonly OwnWrite[];
+  /** Those that it changes. */
+  readonly partitions: readonly PartitionId[];
 }
 
 /** A point that {@link OwnWrites.undoTo} goes back to. */
@@ -45,11 +54,11 @@ const itself = (key: RowKey): RowKey => key;
 
 /** The newest own version of each key in one partition. */
 export class OwnPartition {
-  readonly #newest = new Map<RowKey, OwnWrite>();
+  readonly #newest = new SteadyMap<RowKey, OwnWrite>();
   /** Ascending. Some may be gone. */
   #sortedKeys: readonly RowKey[] = [];
-  /** Keys that came since, some of them in `#sortedKeys` too. */
-  #newKeys = new Set<RowKey>();
+  /** Keys that came since, some of them twice or in `#sortedKeys` too. */
+  #newKeys: RowKey[] = [];
 
   get size(): number {
     return this.#newest.size;
@@ -63,7 +72,7 @@ export class OwnPartition {
     return this.#newest.has(key);
   }
 
-  values(): IterableIterator<OwnWrite> {
+  values(): Iterable<OwnWrite> {
     return this.#newest.values();
   }
 
@@ -71,21 +80,21 @@ export class OwnPartition {
   set(key: RowKey, write: OwnWrite | undefined): void {
     if (write === undefined) this.#newest.delete(key);
     else {
-      if (!this.#newest.has(key)) this.#newKeys.add(key);
+      if (!this.#newest.has(key)) this.#newKeys.push(key);
       this.#newest.set(key, write);
     }
   }
 
   /** Whether so many keys came that whoever reads next should not be the one to sort them. */
   get isUnsorted(): boolean {
-    return this.#newKeys.size > UNSORTED_KEYS_MAX;
+    return this.#newKeys.length > UNSORTED_KEYS_MAX;
   }
 
   /** Sorts the keys that came since the last time, in short steps during which none come. */
   *sort(): Steps<void> {
-    if (this.#newKeys.size === 0) return;
-    this.#sortedKeys = yield* mergeKeys(this.#sortedKeys, yield* sortKeys([...this.#newKeys]));
-    this.#newKeys = new Set();
+    if (this.#newKeys.length === 0) return;
+    this.#sortedKeys = yield* mergeKeys(this.#sortedKeys, yield* sortKeys(this.#newKeys));
+    this.#newKeys = [];
   }
 
   /** The versions within the range, in the direction of the scan; found while it is read. */
@@ -168,8 +177,9 @@ export class OwnWrites {
   }
 
   /** What the transaction comes to, in the order of its statements, in short steps: a row that was not there and is not there is no change. */
-  *changes(): Steps<readonly OwnWrite[]> {
+  *changes(): Steps<OwnChanges> {
     const parts: (readonly OwnWrite[])[] = [];
+    const partitions: PartitionId[] = [];
     for (const part of this.#parts.values()) {
       const changed: OwnWrite[] = [];
       let left = STEP_WRITES;
@@ -179,9 +189,12 @@ export class OwnWrites {
         left = STEP_WRITES;
         yield;
       }
+      const [first] = changed;
+      if (first === undefined) continue;
       parts.push(changed);
+      partitions.push(first.partition);
     }
-    return yield* sortInSteps(parts.length === 1 ? (parts[0] ?? []) : parts.flat(), inOrder);
+    return { changes: yield* sortInSteps(parts.length === 1 ? (parts[0] ?? []) : parts.flat(), inOrder), partitions };
   }
 
   /** Lets go of everything. */

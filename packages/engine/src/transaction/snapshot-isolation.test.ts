@@ -1,3 +1,6 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { SeededRandom, VirtualTime } from '@kalamdb/testing';
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
@@ -97,10 +100,18 @@ class World {
     this.#requests = CLIENTS.map((principal) => database.session(principal).open());
   }
 
-  static async open(): Promise<World> {
+  /** In memory, or in a directory: then rows move into segments whenever the hot tier would only be brought up to date. */
+  static async open(directory?: string): Promise<World> {
     const time = new VirtualTime();
     const random = new SeededRandom(1);
-    const database = await openDatabase({ directory: undefined, durability: 'relaxed', clock: time, timers: time, random });
+    const database = await openDatabase({
+      directory,
+      durability: 'relaxed',
+      clock: time,
+      timers: time,
+      random,
+      cold: { segmentRowsMax: 4 },
+    });
     const columns = '(id INT PRIMARY KEY, v INT)';
     const root = database.session(ROOT);
     await root.execute(`CREATE NAMESPACE app; CREATE USER TABLE app.mine ${columns}; CREATE SHARED TABLE app.ours ${columns}`);
@@ -115,6 +126,7 @@ class World {
     if (next.kind === 'apply') {
       this.#time.advance(200);
       await new Promise((resolve) => setImmediate(resolve));
+      await this.#flush();
       return;
     }
     const name = `client ${next.client}`;
@@ -127,6 +139,24 @@ class World {
     const { place, sql } = this.#text(next);
     const expected = this.model.run(name, place, { ...next.statement });
     expect([sql, await this.#answer(next.client, sql)]).toEqual([sql, expected]);
+  }
+
+  /** What the cold tier has done. */
+  get coldCounts(): Readonly<Record<string, number>> {
+    const { cold } = this.#database;
+    return { ...cold?.flusher.counts, ...cold?.lookUps.counts, ...cold?.segments.counts, merged: cold?.compactor.counts.runs ?? 0 };
+  }
+
+  async #flush(): Promise<void> {
+    const { cold } = this.#database;
+    const [mine, ours] = ['mine', 'ours'].map((name) => cold?.catalog.table('app', name));
+    if (cold === undefined || mine === undefined || ours === undefined) return;
+    const partitions = [mine.partitionFor('alice'), mine.partitionFor('bob'), ours.partitionFor('')];
+    for (const partition of partitions) {
+      await cold.flusher.flushPartition(partition);
+      const { version = 0 } = cold.flusher.read(partition).manifest ?? {};
+      if (version % 3 === 2) await cold.compactor.compactPartition(partition, { extent: 'all' });
+    }
   }
 
   /** What everybody reads outside of transactions is what was committed. */
@@ -254,6 +284,33 @@ it(
       'SAVEPOINT_NOT_FOUND',
     ];
     for (const what of [...happened, ...failed]) expect(totals[what] ?? 0, what).toBeGreaterThan(0);
+    long?.report(totals);
+  },
+  TIMEOUT_MILLIS,
+);
+
+it(
+  'they do so wherever the rows lie, and whenever they move into segments',
+  async () => {
+    const totals: Record<string, number> = {};
+    const property = fc.asyncProperty(fc.array(step, { minLength: STEPS, maxLength: STEPS }), async (program) => {
+      const directory = mkdtempSync(join(tmpdir(), 'kalamdb-snapshots-'));
+      const world = await World.open(directory);
+      try {
+        for (const next of program) await world.step(next);
+        await world.check();
+        for (const [what, count] of Object.entries({ ...world.model.counts, ...world.coldCounts })) {
+          totals[what] = (totals[what] ?? 0) + count;
+        }
+      } finally {
+        await world.close();
+        rmSync(directory, { recursive: true, force: true });
+      }
+    });
+    await fc.assert(property, { numRuns: long === undefined ? 3 : 200 });
+    for (const what of ['segments', 'found', 'spared', 'commit', 'CONFLICT']) {
+      expect(totals[what] ?? 0, what).toBeGreaterThan(0);
+    }
     long?.report(totals);
   },
   TIMEOUT_MILLIS,

@@ -1,7 +1,9 @@
 import { type Clock, type KalamError, kalamError, type Timer, type Timers } from '@kalamdb/protocol';
 import type { PartitionId, RowKey } from '@kalamdb/storage';
 import type { Table } from '../catalog/table.ts';
+import type { ColdLookUps } from '../cold/cold-look-ups.ts';
 import type { RowVersion } from '../contract.ts';
+import { LookedUp } from '../partition/cold-rows.ts';
 import type { PartitionView } from '../partition/partition-view.ts';
 import type { Snapshot } from '../partition/snapshot.ts';
 import type { QueryRunner } from '../read/query-runner.ts';
@@ -38,6 +40,8 @@ export interface TransactionSources {
   readonly clock: Clock;
   readonly timers: Timers;
   readonly limits: TransactionLimits;
+  /** Absent: there is no cold tier. */
+  readonly cold?: ColdLookUps | undefined;
   /** Whether this is the newest version of the table. */
   isCurrent(table: Table): boolean;
 }
@@ -90,6 +94,8 @@ export class Transaction implements WriteTarget {
   /** Own versions are numbered on from the snapshot, in the order of the statements. */
   #seq: bigint;
   #state: TransactionState = 'open';
+  /** What the running statement may need of the cold tier. */
+  #cold = new LookedUp();
 
   constructor(identity: TransactionIdentity, sources: TransactionSources) {
     this.id = identity.id;
@@ -137,7 +143,8 @@ export class Transaction implements WriteTarget {
   }
 
   /** As {@link WriteTarget}, but what `work` throws aborts the transaction, so that nothing of it is left behind either. */
-  async write<T>({ table, partition, rowsMax }: WriteSize, work: (writer: RowWriter) => Steps<T>): Promise<T> {
+  async write<T>(size: WriteSize, work: (writer: RowWriter) => Steps<T>): Promise<T> {
+    const { table, partition, rowsMax } = size;
     this.#use();
     const writer: RowWriter = {
       latest: (of, partition, key) => this.#latest(of, partition, key),
@@ -146,6 +153,7 @@ export class Transaction implements WriteTarget {
     try {
       this.#touch(table);
       const { queries } = this.#sources;
+      await this.#lookUp(size);
       const isSmall = rowsMax <= ROWS_AT_ONCE_MAX;
       const result = isSmall ? finishSteps(work(writer)) : await queries.run(this.#whileOpen(work(writer)));
       const own = this.#writes.partition(partition);
@@ -155,6 +163,25 @@ export class Transaction implements WriteTarget {
       if (this.isOpen) this.#end({ aborted: undefined });
       throw error;
     }
+  }
+
+  /** The snapshot's manifest stays what it is, so whatever the statement needs is known before it writes. */
+  async #lookUp({ table, partition, keys = [], known }: WriteSize): Promise<void> {
+    const { cold } = this.#sources;
+    if (cold?.mayHave(partition) !== true) return;
+    this.#cold = new LookedUp();
+    this.#openSources += 1;
+    try {
+      await cold.lookUpAt(this.#snapshot, { table, partition, keys, known }, this.#cold);
+    } finally {
+      this.#openSources -= 1;
+    }
+    this.#use();
+  }
+
+  /** As {@link WriteTarget}: nobody else changes what it sees anyway. */
+  alone<T>(_partition: PartitionId, statement: (target: WriteTarget) => Promise<T>): Promise<T> {
+    return statement(this);
   }
 
   /** The steps of a statement, during which the transaction is not idle; they end when it does. */
@@ -202,7 +229,7 @@ export class Transaction implements WriteTarget {
    */
   async commit(): Promise<void> {
     this.#use();
-    const { sequencer, latches, queries } = this.#sources;
+    const { sequencer, latches, queries, cold } = this.#sources;
     const tables = [...this.#tables.values()];
     const snapshotSeq = this.#snapshot.seq;
     this.#state = 'committing';
@@ -210,9 +237,9 @@ export class Transaction implements WriteTarget {
     this.#snapshot.close();
     try {
       const gathered = this.#writes.changes();
-      const changes = this.#writes.rows <= LARGE_COMMIT_ROWS ? finishSteps(gathered) : await queries.run(gathered);
+      const own = this.#writes.rows <= LARGE_COMMIT_ROWS ? finishSteps(gathered) : await queries.run(gathered);
       const isCurrent = (table: Table): boolean => this.#sources.isCurrent(table);
-      await commitWrites({ sequencer, latches, queries, isCurrent }, { changes, tables, snapshotSeq });
+      await commitWrites({ sequencer, latches, queries, cold, isCurrent }, { ...own, tables, snapshotSeq });
       this.#end('committed');
     } catch (error) {
       this.#end({ aborted: undefined });
@@ -248,7 +275,14 @@ export class Transaction implements WriteTarget {
   }
 
   #latest(table: Table, partition: PartitionId, key: RowKey): RowVersion | undefined {
-    return this.#writes.partition(partition)?.get(key)?.version ?? this.#snapshot.view(table, partition).get(key);
+    return this.#writes.partition(partition)?.get(key)?.version ?? this.#base(table, partition, key);
+  }
+
+  /** What the snapshot has under a key. */
+  #base(table: Table, partition: PartitionId, key: RowKey): RowVersion | undefined {
+    const view = this.#snapshot.view(table, partition);
+    const hot = view.get(key);
+    return hot !== undefined || view.manifest === undefined ? hot : this.#cold.find(partition, view.manifest, key);
   }
 
   #put(table: Table, partition: PartitionId, write: DraftWrite): RowVersion {
@@ -258,9 +292,10 @@ export class Transaction implements WriteTarget {
     const bytes = table.codec.encode(write.cells);
     if (bytes.byteLength > ROW_BYTES_MAX) throw kalamError('ROW_TOO_LARGE', { bytes: bytes.byteLength, bytesMax: ROW_BYTES_MAX });
     const own = this.#writes.partition(partition)?.get(key);
-    const base = own === undefined ? this.#snapshot.view(table, partition).get(key) : own.base;
+    const base = own === undefined ? this.#base(table, partition, key) : own.base;
     const createdSeq = own?.version.createdSeq ?? base?.createdSeq ?? seq;
-    const version: RowVersion = { key, seq, createdSeq, deleted: write.deleted ?? false, cells: write.cells };
+    const { masks } = own?.version ?? base ?? {};
+    const version: RowVersion = { key, seq, createdSeq, deleted: write.deleted ?? false, cells: write.cells, masks };
     this.#writes.put({ table, partition, version, base, bytes, upsert: write.upsert ?? own?.upsert ?? false }, this.#savepoints.length > 0);
     this.#seq = seq;
     if (this.#writes.bytes > bufferBytesMax)
@@ -307,6 +342,7 @@ export class Transaction implements WriteTarget {
     this.#timer?.cancel();
     this.#snapshot.close();
     this.#writes.clear();
+    this.#cold = new LookedUp();
     this.#savepoints = [];
     this.#identity.ended();
   }

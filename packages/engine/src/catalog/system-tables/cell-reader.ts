@@ -23,7 +23,12 @@ export class CellReader {
   }
 
   number(): number {
+    return this.#required(this.numberOrNone());
+  }
+
+  numberOrNone(): number | undefined {
     const cell = this.#take();
+    if (cell === null) return undefined;
     return typeof cell === 'number' ? cell : this.#mismatch();
   }
 

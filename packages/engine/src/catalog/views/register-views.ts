@@ -1,10 +1,12 @@
-import type { Catalog } from '../catalog.ts';
+import type { Principal } from '../../contract.ts';
+import type { Catalog, DemandedTexts } from '../catalog.ts';
 import { clusterViews, type ServerNode } from './cluster-views.ts';
 import { columnsView } from './columns-view.ts';
 import { datatypesView } from './datatypes-view.ts';
 import { emptyViews } from './empty-views.ts';
 import { informationSchemaViews, type ReadingRights } from './information-schema.ts';
 import { type LiveQueryRecord, liveView } from './live-view.ts';
+import { type ManifestEntry, manifestView } from './manifest-view.ts';
 import { type ServerLogLine, serverLogsView } from './server-logs-view.ts';
 import { type Setting, settingsView } from './settings-view.ts';
 import { type Metric, statsView } from './stats-view.ts';
@@ -21,6 +23,8 @@ export interface ViewSources extends ReadingRights {
   server(): ServerNode | undefined;
   liveQueries(): Iterable<LiveQueryRecord>;
   transactions(): Iterable<TransactionRecord>;
+  /** The partitions that a principal may read. */
+  manifests(principal: Principal, demanded: DemandedTexts | undefined): Iterable<ManifestEntry>;
 }
 
 /** Makes every computed table known to the catalog. */
@@ -36,6 +40,7 @@ export function registerViews(catalog: Catalog, sources: ViewSources): void {
     liveView(sources.nodeId, () => sources.liveQueries()),
     transactionsView(() => sources.transactions()),
     ...clusterViews(sources.nodeId, () => sources.server()),
+    manifestView((principal, demanded) => sources.manifests(principal, demanded)),
     ...emptyViews(),
   ];
   for (const provider of providers) catalog.register(provider);

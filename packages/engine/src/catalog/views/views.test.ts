@@ -42,6 +42,7 @@ async function catalogWithViews(): Promise<Catalog> {
     server: () => undefined,
     liveQueries: () => [liveQuery('z'), liveQuery('a')],
     transactions: () => [],
+    manifests: () => [],
   });
   await commit((writer) =>
     tableRepository.put(
