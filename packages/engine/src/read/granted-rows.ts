@@ -2,6 +2,7 @@ import type { EvalContext, InputRow, SelectPlan } from '@kalamdb/sql';
 import type { RowKey } from '@kalamdb/storage';
 import type { Grant } from '../access/grant.ts';
 import type { RowVersion } from '../contract.ts';
+import { ColdRowsNeeded } from '../partition/cold-rows.ts';
 import type { PartitionView, ScanRange } from '../partition/partition-view.ts';
 import { namedKeys, scanRange } from './key-range.ts';
 import { maskRow } from './mask.ts';
@@ -27,8 +28,10 @@ export function largeAccess(access: RowAccess, plan: SelectPlan): RowAccess {
   return access.kind === 'keys' || !plan.countsTable ? access : { kind: 'scan', range: { ...access.range, cellsUnused: true } };
 }
 
-/** The rows there, tombstones included, in key order; read as they are asked for. */
+/** The rows there, tombstones included, in key order; read as they are asked for. Throws ColdRowsNeeded when segments hold some of them. */
 export function rowsAt(view: PartitionView, access: RowAccess): Iterable<RowVersion> {
+  // The first segment was published after whoever reads had looked.
+  if (view.manifest !== undefined) throw new ColdRowsNeeded();
   return access.kind === 'scan' ? view.scan(access.range) : rowsByKey(view, access.keys);
 }
 

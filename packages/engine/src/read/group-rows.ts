@@ -53,6 +53,11 @@ export class Grouper {
     }
   }
 
+  /** Takes rows that were counted elsewhere, of a plan that only counts. */
+  count(rows: number): void {
+    this.#count += rows;
+  }
+
   /** One row per group. Call once, at the end. */
   rows(): Iterable<InputRow> {
     if (!this.#countsOnly) return this.#groups.rows();

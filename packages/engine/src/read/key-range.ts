@@ -1,4 +1,5 @@
-import type { EvalContext, KeyLookup, KeyRangeLookup } from '@kalamdb/sql';
+import type { NonNullCell } from '@kalamdb/protocol';
+import type { EvalContext, KeyBounds, KeyLookup, KeyRangeLookup } from '@kalamdb/sql';
 import { type KeyRange, type RowKey, rowKeyBytesMax } from '@kalamdb/storage';
 import type { Table } from '../catalog/table.ts';
 
@@ -15,8 +16,11 @@ const bound = (key: RowKey): RowKey => key.slice(0, rowKeyBytesMax + 1) as RowKe
 export function scanRange(table: Table, lookup: KeyRangeLookup | undefined, evaluation: EvalContext): KeyRange | undefined {
   if (lookup === undefined || table.keyColumn === undefined) return {};
   const bounds = lookup(evaluation);
-  if (bounds === undefined) return undefined;
-  const { from, to } = bounds;
+  return bounds === undefined ? undefined : rangeBetween(table, bounds);
+}
+
+/** The part of the key order between two cells of the key column. */
+export function rangeBetween(table: Table, { from, to }: KeyBounds): KeyRange {
   const range: { from?: RowKey; before?: RowKey } = {};
   if (from !== undefined) {
     const key = table.encodeKey([from.cell]);
@@ -35,6 +39,11 @@ export function scanRange(table: Table, lookup: KeyRangeLookup | undefined, eval
  */
 export function namedKeys(table: Table, lookup: KeyLookup | undefined, evaluation: EvalContext): readonly RowKey[] | undefined {
   if (table.keyColumn === undefined) return undefined;
-  const keys = lookup?.(evaluation)?.map((cell) => table.encodeKey([cell]));
-  return keys?.filter((key) => key.length <= rowKeyBytesMax);
+  const cells = lookup?.(evaluation);
+  return cells === undefined ? undefined : keysOf(table, cells);
+}
+
+/** The keys of cells of the key column, less those that are longer than any row's. */
+export function keysOf(table: Table, cells: readonly NonNullCell[]): readonly RowKey[] {
+  return cells.map((cell) => table.encodeKey([cell])).filter((key) => key.length <= rowKeyBytesMax);
 }

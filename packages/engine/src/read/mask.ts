@@ -1,7 +1,7 @@
 import type { Cell, Row } from '@kalamdb/protocol';
 
 /** What a secret text reads as to whoever may not see it. */
-const MASK = '***';
+export const MASK = '***';
 
 /** What a secret cell reads as to whoever may not see it: `***`, or NULL where its type has no such value. */
 export function maskedCell(cell: Cell): Cell {

@@ -1,5 +1,6 @@
 import { kalamError, systemTimers } from '@kalamdb/protocol';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { isStream, STREAMS_MAX } from './query-runner.ts';
 import { failureOf, hastyClock, ScanWorld } from './scan-world.fixture.ts';
 
 const ROWS = 3000;
@@ -154,5 +155,80 @@ describe('the scan thread', () => {
     expect(busy).toMatchObject({ code: 'QUERIES_BUSY' });
     await runner.close();
     expect(await outcomes[0]).toMatchObject({ code: 'SHUTTING_DOWN' });
+  });
+});
+
+describe('answers that are streams', () => {
+  const LONG = 'SELECT id, REPEAT(kind, 20) FROM t';
+
+  test('come in many batches, in order, and leave nothing open', async () => {
+    const runner = threadedRunner();
+    const { outcome, batches } = await world.streamOutcome(runner, LONG);
+    expect(outcome).toEqual(await world.outcome(runner, LONG));
+    expect(batches).toBeGreaterThan(3);
+    expect(runner.streams).toBe(0);
+    expect(world.hot.liveTransactions).toBeLessThanOrEqual(1);
+  });
+
+  test('of few rows are one batch, and what draws random numbers is no stream', async () => {
+    const runner = threadedRunner();
+    expect(await world.streamOutcome(runner, COUNT)).toEqual({ outcome: { rows: [[BigInt(ROWS)]] }, batches: 1 });
+    expect(await world.streamOutcome(runner, 'SELECT id, RANDOM() FROM t')).toMatchObject({ batches: 0 });
+    expect(await world.streamOutcome(runner, 'SELECT id FROM t WHERE RANDOM() < 2')).toMatchObject({ batches: 0 });
+  });
+
+  test('fail where the statement fails, after the batches before', async () => {
+    const { outcome, batches } = await world.streamOutcome(threadedRunner(), `SELECT REPEAT(kind, 20), 10 / (id - ${ROWS - 5}) FROM t`);
+    expect(outcome).toMatchObject({ code: 'DIVISION_BY_ZERO' });
+    expect(batches).toBeGreaterThan(0);
+  });
+
+  test('that nobody reads do not hold up the thread, nor an old view of the data', async () => {
+    const runner = threadedRunner();
+    const unread = await Promise.all(Array.from({ length: 4 }, () => world.stream(runner, 'SELECT id, REPEAT(kind, 400) FROM t')));
+    expect(await world.outcome(runner, COUNT)).toEqual({ rows: [[BigInt(ROWS)]] });
+    expect([runner.streams, world.hot.liveTransactions <= 1]).toEqual([4, true]);
+    for (const found of unread) if (isStream(found)) await found.close();
+    expect(runner.streams).toBe(0);
+  });
+
+  test('that are closed stop their query, and so does a signal', async () => {
+    const slow = "SELECT id, kind FROM t WHERE REPEAT(CAST(id AS TEXT) || 'ab', 40000) NOT LIKE '%zz%'";
+    const runner = threadedRunner();
+    const closed = await world.stream(runner, slow);
+    if (!isStream(closed)) throw new Error('no stream');
+    const pending = closed.next().catch(failureOf);
+    await closed.close();
+    expect(await pending).toMatchObject({ code: 'QUERY_INTERRUPTED' });
+    await closed.close();
+    const gone = new AbortController();
+    const aborted = await world.stream(runner, slow, { signal: gone.signal });
+    if (!isStream(aborted)) throw new Error('no stream');
+    gone.abort(kalamError('CLIENT_GONE'));
+    await expect(aborted.next()).rejects.toMatchObject({ code: 'CLIENT_GONE' });
+    await aborted.close();
+    expect(await world.outcome(runner, COUNT)).toEqual({ rows: [[BigInt(ROWS)]] });
+  });
+
+  test('end with the thread and with the runner, and never as if they were whole', async () => {
+    const dying = threadedRunner({ scanModule: DIES });
+    expect((await world.streamOutcome(dying, LONG)).outcome).toMatchObject({ code: 'QUERY_INTERRUPTED' });
+    const runner = threadedRunner();
+    const found = await world.stream(runner, LONG);
+    if (!isStream(found)) throw new Error('no stream');
+    await found.next();
+    // The query has ended, and most of its rows wait.
+    await world.outcome(runner, COUNT);
+    await runner.close();
+    await expect(found.next()).rejects.toMatchObject({ code: 'SHUTTING_DOWN' });
+  });
+
+  test('have a bound', async () => {
+    const runner = threadedRunner();
+    const found = [];
+    for (let i = 0; i < STREAMS_MAX; i++) found.push(await world.stream(runner, COUNT));
+    await expect(world.stream(runner, COUNT)).rejects.toMatchObject({ code: 'QUERIES_BUSY' });
+    await runner.close();
+    expect(found.every(isStream)).toBe(true);
   });
 });

@@ -13,11 +13,17 @@ type Cells = readonly Cell[];
  * Puts rows of cells into pieces of memory of their own, which can be handed to another thread without a copy and read there
  * in slices. (A posted message would be read by the receiver in one go.)
  */
-class ChunkWriter {
+export class ChunkWriter {
   readonly #chunks: Uint8Array[] = [];
+  #readyBytes = 0;
   #rows: Cells[] = [];
   #cells = 0;
   #units = 0;
+
+  /** Bytes of the chunks that are full. */
+  get readyBytes(): number {
+    return this.#readyBytes;
+  }
 
   add(row: Cells): void {
     this.#rows.push(row);
@@ -26,19 +32,34 @@ class ChunkWriter {
     if (this.#cells >= CHUNK_CELLS_MAX || this.#units >= CHUNK_UNITS_MAX) this.#cut();
   }
 
-  /** The chunks made since the last call. */
+  /** The chunks made since the last call, and the one that was begun. */
   take(): Uint8Array[] {
     if (this.#rows.length > 0) this.#cut();
+    return this.takeReady();
+  }
+
+  /** The chunks that are full. */
+  takeReady(): Uint8Array[] {
+    this.#readyBytes = 0;
     return this.#chunks.splice(0);
   }
 
   #cut(): void {
     // A copy, because small buffers share a slab.
-    this.#chunks.push(new Uint8Array(serialize(this.#rows)));
+    const chunk = new Uint8Array(serialize(this.#rows));
+    this.#chunks.push(chunk);
+    this.#readyBytes += chunk.byteLength;
     this.#rows = [];
     this.#cells = 0;
     this.#units = 0;
   }
+}
+
+/** Bytes of all chunks together. */
+export function bytesOfChunks(chunks: readonly Uint8Array[]): number {
+  let bytes = 0;
+  for (const chunk of chunks) bytes += chunk.byteLength;
+  return bytes;
 }
 
 /** The memory to hand over with the chunks. */

@@ -82,8 +82,12 @@ const groupedQueries = fc
 const queries = fc.oneof(plainQueries, groupedQueries, fc.constant('SELECT COUNT(*) FROM t'));
 
 /** A runner whose snapshots note what the plain executor answers at each of them. */
-function witnessed(threaded: boolean): { readonly runner: QueryRunner; outcomeAt: Outcome | undefined; sql: string; opened: number } {
+function witnessed(
+  threaded: boolean,
+  streams = false,
+): { readonly runner: QueryRunner; readonly streams: boolean; outcomeAt: Outcome | undefined; sql: string; opened: number } {
   const noting = {
+    streams,
     outcomeAt: undefined as Outcome | undefined,
     sql: '',
     opened: 0,
@@ -105,8 +109,8 @@ function witnessed(threaded: boolean): { readonly runner: QueryRunner; outcomeAt
   return noting;
 }
 
-test('at once, in slices and in the scan thread a query gives the same rows and errors while rows are written', async () => {
-  const roads = [witnessed(false), witnessed(true)];
+test('at once, in slices, in the scan thread and as a stream from it a query gives the same rows and errors while rows are written', async () => {
+  const roads = [witnessed(false), witnessed(true), witnessed(true, true)];
   const baseline = world.hot.liveTransactions;
   let writing = true;
   let salt = ROWS;
@@ -127,7 +131,7 @@ test('at once, in slices and in the scan thread a query gives the same rows and 
           road.sql = sql;
           road.outcomeAt = undefined;
           road.opened = 0;
-          const outcome = await world.outcome(road.runner, sql);
+          const outcome = road.streams ? (await world.streamOutcome(road.runner, sql)).outcome : await world.outcome(road.runner, sql);
           if (road.outcomeAt === undefined) expect(outcome, sql).toEqual({ rows: [] });
           else expect(outcome, sql).toEqual(road.outcomeAt);
           if ('code' in outcome) errors += 1;

@@ -7,8 +7,8 @@ import type { RowLimits } from './row-limits.ts';
 export interface ScanStart {
   /** The hot tier's folder. */
   readonly path: string;
-  /** One Int32: the id of the query that is to stop. */
-  readonly stop: SharedArrayBuffer;
+  /** Of its `ScanControl`. */
+  readonly control: SharedArrayBuffer;
 }
 
 /** The text of a SELECT and what it is compiled with. */
@@ -37,6 +37,8 @@ export interface ScanQuery extends StatementText {
   readonly nowMicros: bigint;
   readonly userId: string;
   readonly role: string;
+  /** The rows are sent as they are found; otherwise all at once. */
+  readonly streams: boolean;
 }
 
 /**
@@ -49,9 +51,13 @@ export type ScanCall =
   | { readonly kind: 'abandon'; readonly id: number }
   | { readonly kind: 'close' };
 
-/** What the thread answers: `opened`, then one of the others; `declined`: the query calls what only the main thread has. */
+/**
+ * What the thread answers: `opened`, then any number of `part` (counted in the `ScanControl`), then one of the others: `rows` are the last
+ * ones, `declined`: the query calls what only the main thread has.
+ */
 export type ScanAnswer =
   | { readonly kind: 'opened'; readonly id: number; readonly appliedSeq: bigint }
+  | { readonly kind: 'part'; readonly id: number; readonly chunks: readonly Uint8Array[] }
   | { readonly kind: 'rows'; readonly id: number; readonly chunks: readonly Uint8Array[]; readonly rowsRead: number }
   | { readonly kind: 'failed'; readonly id: number; readonly error: SentError }
   | { readonly kind: 'declined'; readonly id: number }

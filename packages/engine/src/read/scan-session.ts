@@ -1,20 +1,23 @@
-import { deserialize } from 'node:v8';
+import type { Row } from '@kalamdb/protocol';
 import { type EvalContext, type SelectPlan, StatementCompiler } from '@kalamdb/sql';
 import type { HotReader, HotSnapshot } from '@kalamdb/storage';
-import { createTable, type Table } from '../catalog/table.ts';
+import type { Table } from '../catalog/table.ts';
 import { PartitionOverlay } from '../partition/overlay.ts';
 import { MergedView } from '../partition/partition-view.ts';
 import type { Steps } from '../slices/steps.ts';
 import { largeAccess, rowAccess } from './granted-rows.ts';
-import { chunksOfRows, rowsOfChunk, transferList } from './row-chunks.ts';
+import { ReceivedTables } from './received-tables.ts';
+import { bytesOfChunks, ChunkWriter, chunksOfRows, rowsOfChunk, transferList } from './row-chunks.ts';
 import { limitedPlan } from './row-limits.ts';
+import type { ScanControl } from './scan-control.ts';
 import { type ScanAnswer, type ScanCall, type ScanQuery, sentError, versionOf } from './scan-messages.ts';
-import { type GrantedSelect, type ScanProgress, selectSteps } from './select-steps.ts';
+import { type GrantedSelect, type ScanProgress, selectSteps, selectStepsTo } from './select-steps.ts';
 
 /** Plans that are kept for queries of the same shape. */
 const PLANS_MAX = 200;
-/** Tables that are kept for the next query on them. */
-const TABLES_MAX = 200;
+
+/** Bytes after which a part of an answer is sent on: some thousand rows. */
+const PART_BYTES = 65_536;
 
 /** Thrown by what only the main thread may answer: ids and random numbers of one source. */
 class Declined extends Error {}
@@ -36,17 +39,15 @@ interface Current {
 export class ScanSession {
   readonly #reader: HotReader;
   readonly #reply: ScanReply;
-  /** Whether the query is to stop; asked at each step. */
-  readonly #isStopped: (id: number) => boolean;
+  readonly #control: ScanControl;
   readonly #compiler = new StatementCompiler({ plansMax: PLANS_MAX });
-  /** By id and version: the compiler wants the very same object. */
-  readonly #tables = new Map<string, Table>();
+  readonly #tables = new ReceivedTables();
   #current: Current | undefined;
 
-  constructor(reader: HotReader, reply: ScanReply, isStopped: (id: number) => boolean) {
+  constructor(reader: HotReader, reply: ScanReply, control: ScanControl) {
     this.#reader = reader;
     this.#reply = reply;
-    this.#isStopped = isStopped;
+    this.#control = control;
   }
 
   handle(call: Exclude<ScanCall, { kind: 'close' }>): void {
@@ -99,7 +100,7 @@ export class ScanSession {
 
   #unlessStopped<T>(id: number, steps: Steps<T>): T | undefined {
     for (;;) {
-      if (this.#isStopped(id)) {
+      if (this.#control.isStopped(id)) {
         steps.return(undefined as never);
         return undefined;
       }
@@ -121,12 +122,31 @@ export class ScanSession {
       // The view belongs to this session, which ends it on every path.
       close: () => undefined,
     };
-    const rows = yield* selectSteps(this.#select(query), () => source, progress);
-    return yield* chunksOfRows(rows);
+    const select = this.#select(query);
+    if (!query.streams) return yield* chunksOfRows(yield* selectSteps(select, () => source, progress));
+    const writer = new ChunkWriter();
+    yield* selectStepsTo(
+      select,
+      () => source,
+      (rows) => this.#sendOn(current.id, writer, rows),
+      progress,
+    );
+    return writer.take();
+  }
+
+  #sendOn(id: number, writer: ChunkWriter, rows: readonly Row[]): void {
+    for (const row of rows) {
+      writer.add(row);
+      if (writer.readyBytes < PART_BYTES) continue;
+      const chunks = writer.takeReady();
+      this.#control.sent(bytesOfChunks(chunks));
+      this.#reply({ kind: 'part', id, chunks }, transferList(chunks));
+      this.#control.waitForRoom(id);
+    }
   }
 
   #select(query: ScanQuery): GrantedSelect {
-    const table = this.#table(query);
+    const table = this.#tables.of(query.table);
     const { text, namespace, parameters, rowLimits, partition, maskedCells, nowMicros, userId, role } = query;
     const compiled = this.#compiler.compile(text, {
       namespace,
@@ -148,17 +168,6 @@ export class ScanSession {
       random: decline,
     };
     return { plan, grant: { table, partition, maskedCells }, access: largeAccess(rowAccess(table, plan, evaluation), plan), evaluation };
-  }
-
-  #table({ table: { id, version, spec } }: ScanQuery): Table {
-    const name = `${id}/${version}`;
-    const known = this.#tables.get(name);
-    if (known !== undefined) return known;
-    const table = createTable(deserialize(spec));
-    const [oldest] = this.#tables.keys();
-    if (this.#tables.size >= TABLES_MAX && oldest !== undefined) this.#tables.delete(oldest);
-    this.#tables.set(name, table);
-    return table;
   }
 }
 

@@ -1,20 +1,18 @@
-import { Worker } from 'node:worker_threads';
 import { type Clock, kalamError, type Row, type Timer, type Timers } from '@kalamdb/protocol';
 import type { PartitionId } from '@kalamdb/storage';
+import { ColdRowsNeeded } from '../partition/cold-rows.ts';
 import type { SnapshotSource } from '../partition/snapshot.ts';
 import type { Slices } from '../slices/slices.ts';
 import { FairQueue } from './fair-queue.ts';
-import { chunksOfRows, rowsOfChunks, transferList } from './row-chunks.ts';
+import { bytesOfChunks, chunksOfRows, rowsOfChunks, transferList } from './row-chunks.ts';
+import { ScanControl } from './scan-control.ts';
 import { receivedError, type ScanAnswer, type ScanCall, type ScanQuery, type ScanStart, versionCells } from './scan-messages.ts';
+import { WorkerThread } from './worker-thread.ts';
 
 /** Queries that wait for the thread, of all users together. */
 export const QUEUED_QUERIES_MAX = 256;
 /** Milliseconds that a stopped query may take to notice before its thread is ended. */
 const STOP_MILLIS_MAX = 2000;
-/** Deaths without an answer in between after which no thread is started for a while. */
-const DEATHS_MAX = 3;
-/** That while. */
-const REST_MILLIS = 10_000;
 
 /** The compiled module, from `src/read` and from `dist/read` alike: a thread cannot load TypeScript. */
 const SCAN_MODULE: URL = new URL('../../dist/read/scan-worker.js', import.meta.url);
@@ -31,17 +29,25 @@ export interface ScanThreadSources {
   readonly module?: URL | undefined;
 }
 
+/** Takes the rows of an answer in chunks, in order. The thread waits while too much was not taken. */
+export interface ChunkSink {
+  /** Returns when the chunks need no memory of the thread's any more. What it rejects with ends the query. */
+  take(chunks: readonly Uint8Array[]): Promise<void> | undefined;
+}
+
 /** One query for the thread. */
 export interface ThreadQuery {
-  readonly query: ScanQuery;
+  readonly query: Omit<ScanQuery, 'streams'>;
   readonly partition: PartitionId;
   /** Who asks, for the fair order. */
   readonly user: string;
+  /** Where the rows go as they are found; `undefined`: they are the result. */
+  readonly sink?: ChunkSink | undefined;
   /** Throws when the table is no longer the one that the query was planned for. */
   assertCurrent(): void;
 }
 
-/** The answer: rows, and how many were read for them; or the query has to be run here after all. */
+/** The answer: rows (none when they went to a sink), and how many were read for them; or the query has to be run here after all. */
 export type ThreadResult = { readonly kind: 'rows'; readonly rows: Row[]; readonly rowsRead: number } | { readonly kind: 'declined' };
 
 interface Task {
@@ -59,23 +65,35 @@ interface Task {
  */
 export class ScanThread {
   readonly #sources: ScanThreadSources;
-  readonly #stop = new SharedArrayBuffer(4);
+  /** Of the thread that runs now. */
+  #control = new ScanControl();
   readonly #queue = new FairQueue<Task>();
-  #worker: Worker | undefined;
+  readonly #thread: WorkerThread<ScanCall, ScanAnswer>;
   #active: Task | undefined;
   #stopTimer: Timer | undefined;
   #lastId = 0;
-  #deaths = 0;
-  #restUntil = 0;
   #closed = false;
 
   constructor(sources: ScanThreadSources) {
+    const { path, clock, timers, module = SCAN_MODULE } = sources;
     this.#sources = sources;
+    this.#thread = new WorkerThread({
+      module,
+      close: { kind: 'close' },
+      clock,
+      timers,
+      start: (): ScanStart => {
+        this.#control = new ScanControl();
+        return { path, control: this.#control.memory };
+      },
+      answered: (answer) => this.#answered(answer, this.#control),
+      died: (cause) => this.#died(cause),
+    });
   }
 
   /** Whether a query may be given to the thread now; it rests after it has died several times in a row. */
   get isReady(): boolean {
-    return !this.#closed && (this.#deaths < DEATHS_MAX || this.#sources.clock.elapsed() >= this.#restUntil);
+    return !this.#closed && this.#thread.isReady;
   }
 
   /**
@@ -101,7 +119,7 @@ export class ScanThread {
    * starts another thread.
    */
   async letGo(): Promise<void> {
-    await this.#worker?.terminate();
+    await this.#thread.terminate();
   }
 
   /** Fails what waits and what runs with SHUTTING_DOWN and ends the thread. */
@@ -109,13 +127,7 @@ export class ScanThread {
     this.#closed = true;
     for (let task = this.#queue.shift(); task !== undefined; task = this.#queue.shift()) task.reject(kalamError('SHUTTING_DOWN'));
     if (this.#active !== undefined) this.#giveUp(this.#active, kalamError('SHUTTING_DOWN'));
-    const worker = this.#worker;
-    if (worker === undefined) return;
-    const ended = new Promise<void>((resolve) => worker.once('exit', () => resolve()));
-    this.#post({ kind: 'close' });
-    const timer = this.#sources.timers.after(STOP_MILLIS_MAX, () => void worker.terminate(), { keepAlive: true });
-    await ended;
-    timer.cancel();
+    await this.#thread.end();
   }
 
   #startNext(): void {
@@ -124,9 +136,9 @@ export class ScanThread {
       if (task === undefined) return;
       try {
         task.pin = this.#sources.snapshots.open();
-        this.#worker ??= this.#launch();
         this.#active = task;
-        this.#post({ kind: 'query', id: task.id, query: task.query.query });
+        const { query, sink } = task.query;
+        this.#thread.post({ kind: 'query', id: task.id, query: { ...query, streams: sink !== undefined } });
       } catch (error) {
         this.#unpin(task);
         task.reject(error);
@@ -135,32 +147,18 @@ export class ScanThread {
     }
   }
 
-  #launch(): Worker {
-    const start: ScanStart = { path: this.#sources.path, stop: this.#stop };
-    const worker = new Worker(this.#sources.module ?? SCAN_MODULE, { workerData: start });
-    let cause: unknown;
-    worker.on('message', (answer: ScanAnswer) => this.#answered(answer));
-    worker.on('error', (error) => {
-      cause = error;
-    });
-    worker.on('exit', () => this.#died(worker, cause));
-    // A database that nobody closes does not keep its process alive because of an idle thread.
-    worker.unref();
-    return worker;
-  }
-
-  #post(call: ScanCall, transfer: ArrayBuffer[] = []): void {
-    this.#worker?.postMessage(call, transfer);
-  }
-
-  #answered(answer: ScanAnswer): void {
+  #answered(answer: ScanAnswer, control: ScanControl): void {
     const task = this.#active;
+    if (answer.kind === 'part') {
+      this.#takePart(task?.id === answer.id ? task : undefined, answer.chunks, control);
+      return;
+    }
     if (task === undefined || task.id !== answer.id) return;
     if (answer.kind === 'opened') {
       this.#sendRecent(task, answer.appliedSeq).catch((error: unknown) => this.#giveUp(task, error));
       return;
     }
-    this.#deaths = 0;
+    this.#thread.worked();
     this.#ended(task);
     switch (answer.kind) {
       case 'rows':
@@ -187,16 +185,34 @@ export class ScanThread {
     query.assertCurrent();
     const now = snapshots.open();
     try {
+      // The thread reads no segments, and what they hold may be gone from its view.
+      if (now.manifest(query.partition) !== undefined) throw new ColdRowsNeeded();
       const versions = now.recent(query.partition, appliedSeq);
       const chunks = await slices.run(chunksOfRows(mapped(versions, versionCells)));
-      if (this.#active === task) this.#post({ kind: 'recent', id: task.id, watermark: now.seq, chunks }, transferList(chunks));
+      if (this.#active === task) this.#thread.tell({ kind: 'recent', id: task.id, watermark: now.seq, chunks }, transferList(chunks));
     } finally {
       now.close();
       this.#unpin(task);
     }
   }
 
+  #takePart(task: Task | undefined, chunks: readonly Uint8Array[], control: ScanControl): void {
+    const bytes = bytesOfChunks(chunks);
+    const taken = task?.query.sink?.take(chunks);
+    if (taken === undefined) {
+      control.arrived(bytes);
+      return;
+    }
+    taken.catch((error: unknown) => task && this.#giveUp(task, error)).finally(() => control.arrived(bytes));
+  }
+
   #read(task: Task, { chunks, rowsRead }: Extract<ScanAnswer, { kind: 'rows' }>): void {
+    const { sink } = task.query;
+    if (sink !== undefined) {
+      const taken = sink.take(chunks) ?? Promise.resolve();
+      task.resolve(taken.then(() => ({ kind: 'rows', rows: [], rowsRead })));
+      return;
+    }
     try {
       const rows = this.#sources.slices.run(rowsOfChunks(chunks));
       const result = (read: Row[]): ThreadResult => ({ kind: 'rows', rows: read, rowsRead });
@@ -210,10 +226,9 @@ export class ScanThread {
     task.reject(error);
     if (this.#queue.remove(task.query.user, task) || this.#active !== task) return;
     this.#unpin(task);
-    Atomics.store(new Int32Array(this.#stop), 0, task.id);
-    this.#post({ kind: 'abandon', id: task.id });
-    const worker = this.#worker;
-    this.#stopTimer ??= this.#sources.timers.after(STOP_MILLIS_MAX, () => void worker?.terminate());
+    this.#control.stop(task.id);
+    this.#thread.tell({ kind: 'abandon', id: task.id });
+    this.#stopTimer ??= this.#sources.timers.after(STOP_MILLIS_MAX, () => void this.#thread.terminate());
   }
 
   #ended(task: Task): void {
@@ -229,14 +244,8 @@ export class ScanThread {
     task.pin = undefined;
   }
 
-  #died(worker: Worker, cause: unknown): void {
-    if (this.#worker !== worker) return;
-    this.#worker = undefined;
+  #died(cause: unknown): void {
     const task = this.#active;
-    if (!this.#closed) {
-      this.#deaths += 1;
-      this.#restUntil = this.#sources.clock.elapsed() + REST_MILLIS;
-    }
     if (task === undefined) return;
     task.reject(kalamError('QUERY_INTERRUPTED', {}, { cause }));
     this.#ended(task);

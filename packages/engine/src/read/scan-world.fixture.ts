@@ -13,7 +13,7 @@ import {
   systemTimers,
 } from '@kalamdb/protocol';
 import { type EvalContext, initParser, type SelectPlan, StatementCompiler } from '@kalamdb/sql';
-import { type LmdbStore, memoryLogImage, openLmdbStore, openMemoryLog, type PartitionId } from '@kalamdb/storage';
+import { type LmdbStore, memoryLogImage, openLmdbStore, openMemoryLog, type PartitionId, systemFiles } from '@kalamdb/storage';
 import { SeededRandom } from '@kalamdb/testing';
 import type { Grant } from '../access/grant.ts';
 import { createTable, NO_OPTIONS, type Table, type TableColumn } from '../catalog/table.ts';
@@ -22,7 +22,7 @@ import { SeqReservation } from '../sequencer/seq-reservation.ts';
 import { Sequencer } from '../sequencer/sequencer.ts';
 import { finishSteps } from '../slices/steps.ts';
 import { rowAccess } from './granted-rows.ts';
-import { QueryRunner, type QueryRunnerSources, type SelectRequest } from './query-runner.ts';
+import { type FoundRows, isStream, QueryRunner, type QueryRunnerSources, type SelectRequest } from './query-runner.ts';
 import { NO_ROW_LIMITS } from './row-limits.ts';
 import { selectSteps } from './select-steps.ts';
 
@@ -124,6 +124,7 @@ export class ScanWorld {
       clock: systemClock,
       timers: systemTimers,
       hotPath: threaded ? this.#directory : undefined,
+      spool: { files: systemFiles, path: join(this.#directory, 'spool') },
       ...sources,
     });
     this.#runners.push(runner);
@@ -141,8 +142,9 @@ export class ScanWorld {
     try {
       const { plan, evaluation } = this.#compile(sql);
       const access = rowAccess(TABLE, plan, evaluation);
+      const kept = { view: (table: Table, partition: PartitionId) => snapshot.view(table, partition), close: () => undefined };
       return {
-        rows: finishSteps(selectSteps({ plan, grant: GRANT, access, evaluation }, () => ({ ...snapshot, close: () => undefined }))),
+        rows: finishSteps(selectSteps({ plan, grant: GRANT, access, evaluation }, () => kept)),
       };
     } catch (error) {
       return failureOf(error);
@@ -155,16 +157,33 @@ export class ScanWorld {
     sql: string,
     extra: Partial<Pick<SelectRequest, 'signal' | 'assertCurrent'>> = {},
   ): readonly Row[] | Promise<readonly Row[]> {
-    const { plan, evaluation } = this.#compile(sql);
-    return runner.select({
-      plan,
-      grant: GRANT,
-      evaluation,
-      open: undefined,
-      statement: { text: sql, namespace: 'app', parameters: [], rowLimits: NO_ROW_LIMITS },
-      assertCurrent: () => undefined,
-      ...extra,
-    });
+    return runner.select(this.#request(sql, extra));
+  }
+
+  /** {@link select} whose rows may be a stream. */
+  async stream(runner: QueryRunner, sql: string, extra: Partial<Pick<SelectRequest, 'signal'>> = {}): Promise<FoundRows> {
+    return runner.stream(this.#request(sql, extra));
+  }
+
+  /** What a stream came to, read to its end, and how many batches it had; 0: it was none. */
+  async streamOutcome(runner: QueryRunner, sql: string): Promise<{ readonly outcome: Outcome; readonly batches: number }> {
+    let batches = 0;
+    try {
+      const found = await this.stream(runner, sql);
+      if (!isStream(found)) return { outcome: { rows: found }, batches };
+      try {
+        const rows: Row[] = [];
+        for (let batch = await found.next(); batch !== undefined; batch = await found.next()) {
+          batches += 1;
+          rows.push(...batch);
+        }
+        return { outcome: { rows }, batches };
+      } finally {
+        await found.close();
+      }
+    } catch (error) {
+      return { outcome: failureOf(error), batches };
+    }
   }
 
   async outcome(runner: QueryRunner, sql: string): Promise<Outcome> {
@@ -180,6 +199,19 @@ export class ScanWorld {
     await this.sequencer.close();
     await this.hot.close();
     rmSync(this.#directory, { recursive: true, force: true });
+  }
+
+  #request(sql: string, extra: Partial<SelectRequest>): SelectRequest {
+    const { plan, evaluation } = this.#compile(sql);
+    return {
+      plan,
+      grant: GRANT,
+      evaluation,
+      open: undefined,
+      statement: { text: sql, namespace: 'app', parameters: [], rowLimits: NO_ROW_LIMITS },
+      assertCurrent: () => undefined,
+      ...extra,
+    };
   }
 
   #compile(sql: string): { readonly plan: SelectPlan; readonly evaluation: EvalContext } {

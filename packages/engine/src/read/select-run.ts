@@ -5,7 +5,7 @@ import { Grouper } from './group-rows.ts';
 import { projector, rowIdentity } from './project-row.ts';
 import { RowSorter } from './row-sorter.ts';
 
-/** Rows that one SELECT holds at most: its result, or what DISTINCT has to remember. */
+/** Rows that one SELECT holds at most: what it has found and nobody has taken, what it sorts, or what DISTINCT has to remember. */
 const ROWS_HELD_MAX = 1_000_000;
 
 /**
@@ -13,7 +13,7 @@ const ROWS_HELD_MAX = 1_000_000;
  *
  * Rows come in primary-key order and, unless the plan mentions `_deleted`, without tombstones. They may be shared with
  * others: they are not changed. Everything throws what the expressions throw, and QUERY_TOO_LARGE when it would hold more
- * than a million rows.
+ * than a million rows. Rows of the answer can be taken as they are found, between two pushes and between two steps of its end.
  */
 export class SelectRun {
   /** Nothing that could be fed would change the answer: do not read at all. */
@@ -33,6 +33,11 @@ export class SelectRun {
     this.#collector = new Collector({ plan, offset, end: offset + limit }, context);
   }
 
+  /** Takes rows that were counted elsewhere, of a plan that only counts its table. */
+  count(rows: number): void {
+    this.#grouper?.count(rows);
+  }
+
   /** Takes a row; answers whether more are wanted. */
   push(row: InputRow): boolean {
     const filter = this.#filter;
@@ -42,9 +47,14 @@ export class SelectRun {
     return true;
   }
 
-  /** The answer. Call once, when every row was pushed or no more were wanted. */
+  /** Takes what was found of the answer since the last time, in order; of a sorted or grouped one there is nothing before its end. */
+  take(): Row[] {
+    return this.#collector.takeRows();
+  }
+
+  /** The rest of the answer. Call once, when every row was pushed or no more were wanted. */
   finish(): Row[] {
-    if (this.#grouper === undefined && !this.#collector.sorts) return this.#collector.rows;
+    if (this.#grouper === undefined && !this.#collector.sorts) return this.#collector.takeRows();
     return finishSteps(this.finishInSteps());
   }
 
@@ -61,7 +71,8 @@ export class SelectRun {
         yield;
       }
     }
-    return collector.sorts ? yield* collector.sortedInSteps() : collector.rows;
+    if (collector.sorts) yield* collector.sortInSteps();
+    return collector.takeRows();
   }
 }
 
@@ -74,8 +85,8 @@ interface CollectorBounds {
 
 /** What comes after filter and grouping. */
 class Collector {
-  /** The answer so far when nothing is sorted. */
-  readonly rows: Row[] = [];
+  /** What was found of the answer and not taken yet. */
+  #rows: Row[] = [];
   readonly #bounds: CollectorBounds;
   readonly #context: EvalContext;
   readonly #project: (row: InputRow) => Row;
@@ -116,12 +127,18 @@ class Collector {
     return true;
   }
 
-  *sortedInSteps(): Steps<Row[]> {
+  takeRows(): Row[] {
+    const rows = this.#rows;
+    this.#rows = [];
+    return rows;
+  }
+
+  /** Puts what was sorted among the rows that were found. */
+  *sortInSteps(): Steps<void> {
     const { plan, offset, end } = this.#bounds;
     const width = plan.columns.length;
     const whole = plan.projection.length === width;
-    const sorted: Row[] = [];
-    if (this.#sorter === undefined) return sorted;
+    if (this.#sorter === undefined) return;
     let passed = 0;
     for (const row of this.#sorter.sortedInSteps()) {
       if (row === undefined) {
@@ -131,17 +148,16 @@ class Collector {
       passed += 1;
       if (passed <= offset) continue;
       if (passed > end) break;
-      sorted.push(whole ? row : row.slice(0, width));
+      this.#rows.push(whole ? row : row.slice(0, width));
     }
-    return sorted;
   }
 
   #keep(projected: Row): boolean {
     const { offset, end } = this.#bounds;
     this.#passed += 1;
     if (this.#passed <= offset) return true;
-    if (this.rows.length >= ROWS_HELD_MAX) throw kalamError('QUERY_TOO_LARGE', { max: ROWS_HELD_MAX, what: 'rows' });
-    this.rows.push(projected);
+    if (this.#rows.length >= ROWS_HELD_MAX) throw kalamError('QUERY_TOO_LARGE', { max: ROWS_HELD_MAX, what: 'rows' });
+    this.#rows.push(projected);
     return this.#passed < end;
   }
 }

@@ -1,10 +1,14 @@
-import { type Cell, KalamError } from '@kalamdb/protocol';
+import { type Cell, KalamError, type SnowflakeSequence } from '@kalamdb/protocol';
 import {
   type CatalogView,
   classifyStatement,
   type GeneralPlan,
+  type GeneralRequest,
+  type GeneralWritePlan,
   needsGeneral,
   planGeneral,
+  planGeneralStatement,
+  type StatementKind,
   type TableInfo,
   type ViewText,
 } from '@kalamdb/sql';
@@ -12,7 +16,7 @@ import { grantFor } from '../access/grant.ts';
 import type { Catalog } from '../catalog/catalog.ts';
 import type { Principal, ResultColumn } from '../contract.ts';
 import type { GeneralExecutor } from '../read/general/general-executor.ts';
-import type { GrantedSource } from '../read/general/general-query.ts';
+import type { GrantedSource } from '../read/general/general-request.ts';
 import { StalePlan } from '../write/write-context.ts';
 
 /** A query that the general executor may have to run. */
@@ -23,20 +27,37 @@ export interface GeneralText {
   readonly principal: Principal;
   /** The statement's time: microseconds since the epoch. */
   readonly nowMicros: bigint;
+  /** What SNOWFLAKE_ID() draws on; it is refused without. */
+  readonly ids?: SnowflakeSequence | undefined;
+  /** See `GeneralRequest`. */
+  readonly keyOrder?: GeneralRequest['keyOrder'];
 }
 
-/** Whether a query that the compiled executor refused is one for the general one: its own text, or that of a view it reads. */
+/** Whether a statement that the compiled executor refused is one for the general one: its own text, or that of a view it reads. */
 export function wantsGeneral(error: unknown, text: string): boolean {
   if (!(error instanceof KalamError)) return false;
   if (error.code === 'VIEW_BROKEN') return wantsGeneral(error.cause, text);
-  return needsGeneral(error) && classifyStatement(text).kind === 'select';
+  return needsGeneral(error) && PLANNED_KINDS.has(classifyStatement(text).kind);
 }
+
+/** The kinds of statements that the general executor has a part in. */
+const PLANNED_KINDS: ReadonlySet<StatementKind> = new Set(['select', 'insert', 'update', 'delete']);
 
 /**
  * The plan of a general query, written out down to the tables. Throws ACCESS_DENIED when it names a table, be it through a
  * view, that its principal may not read, whatever else is wrong with it.
  */
-export function generalPlan(catalog: Catalog, { text, namespace, parameters, principal, nowMicros }: GeneralText): GeneralPlan {
+export function generalPlan(catalog: Catalog, query: GeneralText): GeneralPlan {
+  return planned(catalog, query, planGeneral);
+}
+
+/** The plan of a query, or of a statement that writes and needs the general executor; see {@link generalPlan}. */
+export function generalStatementPlan(catalog: Catalog, statement: GeneralText): GeneralPlan | GeneralWritePlan {
+  return planned(catalog, statement, planGeneralStatement);
+}
+
+function planned<T>(catalog: Catalog, statement: GeneralText, plan: (text: string, request: GeneralRequest) => T): T {
+  const { text, namespace, parameters, principal, nowMicros, ids, keyOrder } = statement;
   const named = new Set<TableInfo>();
   const { relations } = catalog;
   const recorder: CatalogView = {
@@ -49,13 +70,15 @@ export function generalPlan(catalog: Catalog, { text, namespace, parameters, pri
   };
   try {
     const { userId, role } = principal;
-    return planGeneral(text, {
+    return plan(text, {
       catalog: recorder,
       namespace,
       parameters,
       userId,
       role,
       nowMicros,
+      ids,
+      keyOrder,
       view: (table) => viewText(catalog, table),
     });
   } catch (error) {

@@ -1,4 +1,11 @@
-import { type CatalogView, type GeneralRequest, needsGeneral, planGeneral, type StatementCompiler, type TableInfo } from '@kalamdb/sql';
+import {
+  type CatalogView,
+  type GeneralRequest,
+  needsGeneral,
+  planGeneralStatement,
+  type StatementCompiler,
+  type TableInfo,
+} from '@kalamdb/sql';
 import { grantFor } from '../access/grant.ts';
 import type { Catalog } from '../catalog/catalog.ts';
 import type { Principal } from '../contract.ts';
@@ -78,7 +85,7 @@ export function namedRelations(
 /** The compiler has stopped at what only the general executor runs. */
 function askGeneral(text: string, request: GeneralRequest): void {
   try {
-    planGeneral(text, request);
+    planGeneralStatement(text, request);
   } catch {
     // As above.
   }

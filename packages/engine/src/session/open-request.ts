@@ -1,10 +1,11 @@
 import { type Cell, type Clock, kalamError, type Timers } from '@kalamdb/protocol';
-import type { Principal, StatementResult } from '../contract.ts';
+import type { Principal, StatementAnswer, StatementResult } from '../contract.ts';
 import type { QueryRunner } from '../read/query-runner.ts';
 import { failureOf } from './failure.ts';
 import { LONG_TEXT_UNITS, type RequestLimits, statementsInSteps, statementsOf } from './request.ts';
 import type { RequestTransaction } from './request-transaction.ts';
 import { rowsOf, type StatementRecord } from './statement-record.ts';
+import { WatchedStream } from './watched-stream.ts';
 
 /** Milliseconds that statements of one request may run one after another while everybody else waits. */
 const BUSY_MILLIS_MAX = 4;
@@ -21,8 +22,14 @@ export interface OpenRequestParts {
   readonly requestId: string | undefined;
   /** Told of each statement that ran, whether it failed or not. */
   readonly onStatement: ((record: StatementRecord) => void) | undefined;
-  /** Runs one statement. */
-  run(text: string, parameters: readonly Cell[]): Promise<StatementResult>;
+  /** Runs one statement; `streams`: its rows may be a stream. */
+  run(text: string, parameters: readonly Cell[], streams: boolean): Promise<StatementAnswer>;
+}
+
+/** Whether a request ends with its text, and whether the rows of its last statement may be a stream. */
+interface RequestEnd {
+  readonly isLast: boolean;
+  readonly streams: boolean;
 }
 
 /**
@@ -40,12 +47,17 @@ export class OpenRequest {
 
   /** As `Session.execute`, but a transaction stays open. After an error there is none. */
   execute(sql: string, parameters: readonly Cell[] = []): Promise<readonly StatementResult[]> {
-    return this.#run(sql, parameters, false);
+    return this.#run(sql, parameters, { isLast: false, streams: false }).then(heldResults);
   }
 
   /** {@link execute}, then {@link end}. */
   executeLast(sql: string, parameters: readonly Cell[]): Promise<readonly StatementResult[]> {
-    return this.#run(sql, parameters, true);
+    return this.#run(sql, parameters, { isLast: true, streams: false }).then(heldResults);
+  }
+
+  /** {@link executeLast} whose last answer may be a stream, unless a transaction is open; whoever gets one closes it. */
+  answerLast(sql: string, parameters: readonly Cell[]): Promise<readonly StatementAnswer[]> {
+    return this.#run(sql, parameters, { isLast: true, streams: true });
   }
 
   /** Throws TRANSACTION_LEFT_OPEN when a transaction is open; it is rolled back. */
@@ -53,17 +65,18 @@ export class OpenRequest {
     if (this.#parts.transaction.abandon()) throw kalamError('TRANSACTION_LEFT_OPEN');
   }
 
-  async #run(sql: string, parameters: readonly Cell[], isLast: boolean): Promise<readonly StatementResult[]> {
+  async #run(sql: string, parameters: readonly Cell[], { isLast, streams }: RequestEnd): Promise<readonly StatementAnswer[]> {
     const { principal, transaction, limits, queries } = this.#parts;
-    const results: StatementResult[] = [];
+    const results: StatementAnswer[] = [];
     try {
       const request = { sql, parameters, principal };
       const isLong = sql.length > LONG_TEXT_UNITS;
       const statements = isLong ? await queries.run(statementsInSteps(request, limits)) : statementsOf(request, limits);
       for (const [index, text] of statements.entries()) {
         if (index > 0) await this.#rest(results[index - 1]);
+        const mayStream = streams && index === statements.length - 1 && transaction.current === undefined;
         try {
-          results.push(await this.#runOne(text, parameters));
+          results.push(await this.#runOne(text, parameters, mayStream ? index + 1 : undefined));
         } catch (error) {
           throw failureOf(error, index + 1, text);
         }
@@ -76,22 +89,30 @@ export class OpenRequest {
     return results;
   }
 
-  async #runOne(text: string, parameters: readonly Cell[]): Promise<StatementResult> {
+  /** `streamed`: the number of the statement when its rows may be a stream. */
+  async #runOne(text: string, parameters: readonly Cell[], streamed: number | undefined): Promise<StatementAnswer> {
     const { principal, requestId, clock, onStatement, run } = this.#parts;
-    if (onStatement === undefined) return run(text, parameters);
     const start = clock.elapsed();
-    let result: StatementResult | undefined;
+    const note = (millis: number, rows: number, failed: boolean): void =>
+      onStatement?.({ text, principal, requestId, millis, rows, failed });
+    let result: StatementAnswer;
     try {
-      result = await run(text, parameters);
-      return result;
-    } finally {
-      const rows = result === undefined ? 0 : rowsOf(result);
-      onStatement({ text, principal, requestId, millis: clock.elapsed() - start, rows, failed: result === undefined });
+      result = await run(text, parameters, streamed !== undefined);
+    } catch (error) {
+      note(clock.elapsed() - start, 0, true);
+      throw error;
     }
+    const millis = clock.elapsed() - start;
+    if (result.kind !== 'stream') {
+      note(millis, rowsOf(result), false);
+      return result;
+    }
+    const failure = (error: unknown): Error => failureOf(error, streamed ?? 1, text);
+    return { ...result, stream: new WatchedStream(result.stream, { clock, millis, failure, ended: note }) };
   }
 
   /** Queries and the statements of a transaction do not wait for the disk: without this a long request would hold up all others. */
-  async #rest(last: StatementResult | undefined): Promise<void> {
+  async #rest(last: StatementAnswer | undefined): Promise<void> {
     const { clock, timers, transaction } = this.#parts;
     const waited = transaction.current === undefined && last?.kind === 'message';
     if (!waited && this.#busySinceMillis !== undefined) {
@@ -100,4 +121,13 @@ export class OpenRequest {
     }
     this.#busySinceMillis = clock.elapsed();
   }
+}
+
+function heldResults(answers: readonly StatementAnswer[]): readonly StatementResult[] {
+  if (answers.every(isHeld)) return answers;
+  throw kalamError('INTERNAL_ERROR', { reason: 'rows were a stream for a caller that takes none' });
+}
+
+function isHeld(answer: StatementAnswer): answer is StatementResult {
+  return answer.kind !== 'stream';
 }

@@ -3,6 +3,7 @@ import type {
   Compiled,
   DeletePlan,
   GeneralPlan,
+  GeneralWritePlan,
   InputRow,
   InsertPlan,
   SelectPlan,
@@ -15,11 +16,15 @@ import type { PartitionId } from '@kalamdb/storage';
 import type { AuditTrail } from '../access/audit-trail.ts';
 import { type Grant, grantFor, isAdmin, type TableAction } from '../access/grant.ts';
 import type { Catalog } from '../catalog/catalog.ts';
-import type { Principal, StatementResult } from '../contract.ts';
+import type { ColdReader } from '../cold/cold-reader.ts';
+import type { Principal, StatementAnswer, StatementResult } from '../contract.ts';
+import { ColdRowsNeeded } from '../partition/cold-rows.ts';
 import { StaleLayout } from '../partition/row-layout.ts';
 import { executeSelect } from '../read/execute-select.ts';
 import type { GeneralExecutor } from '../read/general/general-executor.ts';
-import type { QueryRunner } from '../read/query-runner.ts';
+import type { GeneralRequest } from '../read/general/general-request.ts';
+import type { QueryReport } from '../read/general/query-messages.ts';
+import { type FoundRows, isStream, type QueryRunner } from '../read/query-runner.ts';
 import { answerRowsMax, limitedPlan, NO_ROW_LIMITS, type RowLimits } from '../read/row-limits.ts';
 import type { StatementText } from '../read/scan-messages.ts';
 import { type OpenSource, selectRowsSteps } from '../read/select-steps.ts';
@@ -29,16 +34,20 @@ import { insertRows } from '../write/insert.ts';
 import type { Written } from '../write/returned-rows.ts';
 import { updateRows } from '../write/update.ts';
 import { StalePlan, type WriteContext } from '../write/write-context.ts';
-import type { WriteTarget } from '../write/write-target.ts';
+import type { RaceCounts, WriteTarget } from '../write/write-target.ts';
+import { coldPlan } from './cold-route.ts';
 import { type EvaluationSources, evaluationFor, withParameters } from './evaluation.ts';
 import { type ExplainStatement, explainedQuery, explanation } from './explain.ts';
-import { generalPlan, grantedSources, wantsGeneral } from './general-select.ts';
+import { explainedPartitions } from './explained-storage.ts';
+import { generalStatementPlan, grantedSources, wantsGeneral } from './general-select.ts';
+import { runGeneralWrite } from './general-write.ts';
 import { refuseHiddenTables } from './hidden-tables.ts';
 import { impersonated } from './impersonation.ts';
+import { batchedAnswer, ViewBatches } from './long-answer.ts';
 import { OpenRequest } from './open-request.ts';
 import { LONG_TEXT_UNITS, type RequestLimits } from './request.ts';
 import { isTransactionStatement, RequestTransaction } from './request-transaction.ts';
-import { rowsOf, type StatementRecord } from './statement-record.ts';
+import { countedRows, type StatementRecord } from './statement-record.ts';
 import { VIEWS_DEEP_MAX, viewPlan } from './view-query.ts';
 
 /** Times that a statement is planned again because its table changed under it. */
@@ -50,7 +59,11 @@ export interface SessionServices {
   readonly compiler: StatementCompiler;
   /** Where statements outside of explicit transactions read and write. */
   readonly autocommit: WriteTarget;
+  /** Told by statements that write what the general executor has computed. */
+  readonly races: RaceCounts;
   readonly transactions: Transactions;
+  /** Reads the rows of segments; absent: there is no cold tier. */
+  readonly cold?: ColdReader | undefined;
   /** Runs every SELECT, and the scans of UPDATE and DELETE. */
   readonly queries: QueryRunner;
   /** Runs the queries that have no plan of ours: joins, subqueries, set operations. */
@@ -81,6 +94,10 @@ export interface StatementCaller {
 /** A statement's caller, and the transaction of its request. */
 interface StatementContext extends StatementCaller {
   readonly transaction: RequestTransaction;
+  /** The rows of a long answer may be a stream. */
+  readonly streams: boolean;
+  /** Told what a general query took. */
+  readonly report?: GeneralRequest['report'];
 }
 
 /** Settings of a session. */
@@ -122,42 +139,50 @@ export class Session {
     return this.open().executeLast(sql, parameters);
   }
 
+  /** {@link execute} for a caller that reads a long answer of the last statement as a stream; whoever gets one closes it. */
+  answer(sql: string, parameters: readonly Cell[] = []): Promise<readonly StatementAnswer[]> {
+    return this.open().answerLast(sql, parameters);
+  }
+
   /** A request whose texts come one after another, for callers inside the process. Whoever opens one ends it. */
   open(): OpenRequest {
     const { evaluation, timers, transactions, queries, requestLimits: limits, onStatement } = this.#services;
     const { clock, random } = evaluation;
     const principal = this.#principal;
     const transaction = new RequestTransaction(transactions, () => `sql-req-${this.#requestId ?? uuidV7(clock, random)}`);
-    const run = (text: string, parameters: readonly Cell[]): Promise<StatementResult> =>
+    const run = (text: string, parameters: readonly Cell[], streams: boolean): Promise<StatementAnswer> =>
       this.#run(text, parameters, {
         principal,
         namespace: this.#namespace,
         impersonating: false,
         clientAddress: this.#clientAddress,
         transaction,
+        streams,
       });
     return new OpenRequest({ principal, transaction, clock, timers, limits, queries, requestId: this.#requestId, onStatement, run });
   }
 
-  async #run(text: string, parameters: readonly Cell[], caller: StatementContext): Promise<StatementResult> {
+  async #run(text: string, parameters: readonly Cell[], caller: StatementContext): Promise<StatementAnswer> {
     for (let attempt = 1; ; attempt++) {
       try {
         return await this.#runOnce(text, parameters, caller);
       } catch (error) {
-        if (!(error instanceof StalePlan || error instanceof StaleLayout)) throw error;
+        if (!(error instanceof StalePlan || error instanceof StaleLayout || error instanceof ColdRowsNeeded)) throw error;
         if (attempt === REPLANS_MAX) throw kalamError('CONFLICT', { reason: 'the table kept changing while the statement was planned' });
       }
     }
   }
 
-  #runOnce(text: string, parameters: readonly Cell[], caller: StatementContext): Promise<StatementResult> {
+  #runOnce(text: string, parameters: readonly Cell[], caller: StatementContext): Promise<StatementAnswer> {
     if (text.length <= LONG_TEXT_UNITS) return this.#runCompiled(this.#compile(text, parameters, caller), { text, parameters }, caller);
     return this.#compileLong(text, parameters, caller).then((compiled) => this.#runCompiled(compiled, { text, parameters }, caller));
   }
 
-  #runCompiled(compiled: Prepared, { text, parameters }: StatementSource, caller: StatementContext): Promise<StatementResult> {
+  #runCompiled(compiled: Prepared, { text, parameters }: StatementSource, caller: StatementContext): Promise<StatementAnswer> {
     const { catalog, rowLimits } = this.#services;
     if (compiled.kind === 'general') return this.#runGeneral(compiled, caller);
+    if (compiled.kind === 'general-change' || compiled.kind === 'general-insert')
+      return this.#runGeneralWrite(compiled, parameters, caller);
     if ('plan' in compiled) return this.#runPlan(compiled, { text, namespace: caller.namespace, parameters, rowLimits }, caller);
     const { statement } = compiled;
     if (statement.kind === 'execute-as-user') {
@@ -180,13 +205,28 @@ export class Session {
     const { principal } = caller;
     const { clock } = this.#services.evaluation;
     if (!isAdmin(principal.role)) throw kalamError('ADMIN_REQUIRED', { what: 'EXPLAIN commands' });
-    const compiled = this.#compile(inner, parameters, caller);
+    const begin = clock.elapsed();
+    const { namespace, transaction } = caller;
+    const { catalog, cold, queries, autocommit, rowLimits } = this.#services;
+    const found = this.#compile(inner, parameters, caller);
+    const routed = found.kind === 'plan' && transaction.current === undefined;
+    const compiled =
+      (routed ? coldPlan(found.plan, { text: inner, namespace, parameters, rowLimits }, principal, this.#services) : undefined) ?? found;
+    const planMillis = clock.elapsed() - begin;
     const explained = explainedQuery(compiled);
+    const { writes } = explained;
+    if (writes !== undefined) this.#grant(writes.table, principal, writes.verb);
     for (const table of explained.tables) if (table.kind !== 'view') this.#grant(table, principal, 'select');
+    const evaluation = (): WriteContext['evaluation'] =>
+      evaluationFor(this.#services.evaluation, principal, compiled.kind === 'plan' ? compiled.parameters : parameters);
+    const open = (): OpenSource => (transaction.current ?? autocommit).open();
+    const partitions = await explainedPartitions(explained.tables, { catalog, cold, queries, principal, compiled, evaluation, open });
     const start = clock.elapsed();
-    const result = analyze ? await this.#runCompiled(compiled, { text: inner, parameters }, caller) : undefined;
-    const run = result === undefined ? undefined : { rows: rowsOf(result), millis: clock.elapsed() - start };
-    return explanation(explained, principal, run);
+    const reports: QueryReport[] = [];
+    const watched = { ...caller, streams: transaction.current === undefined, report: (report: QueryReport) => void reports.push(report) };
+    const rows = analyze ? await countedRows(await this.#runCompiled(compiled, { text: inner, parameters }, watched)) : 0;
+    const run = analyze ? { rows, planMillis, runMillis: clock.elapsed() - start, report: reports[0] } : undefined;
+    return explanation(explained, principal, { run, partitions });
   }
 
   async #runStatement(statement: Statement, caller: StatementContext): Promise<StatementResult> {
@@ -213,67 +253,68 @@ export class Session {
     }
   }
 
-  /** The plan of a query that only the general executor runs. Throws what its caller is told of any other text that could not be compiled. */
-  #general(error: unknown, { text, parameters }: StatementSource, caller: StatementContext): GeneralPlan {
+  /** The plan of a statement that needs the general executor. Throws what its caller is told of any other text that could not be compiled. */
+  #general(error: unknown, { text, parameters }: StatementSource, caller: StatementContext): GeneralPlan | GeneralWritePlan {
     if (!wantsGeneral(error, text)) throw this.#refusal(error, text, caller);
     const { namespace, principal } = caller;
-    const { nowMicros } = evaluationFor(this.#services.evaluation, principal, []);
+    const { evaluation, catalog } = this.#services;
+    const { nowMicros } = evaluationFor(evaluation, principal, []);
     try {
-      return generalPlan(this.#services.catalog, { text, namespace, parameters, principal, nowMicros });
+      return generalStatementPlan(catalog, { text, namespace, parameters, principal, nowMicros, ids: evaluation.ids });
     } catch (refused) {
-      // What neither executor has is best said by the one that knows the function.
-      const isKnown = refused instanceof KalamError && refused.code === 'NOT_IMPLEMENTED';
-      throw isKnown && error instanceof KalamError && error.code === 'FUNCTION_NOT_FOUND' ? error : refused;
+      refuseSystemTable(refused, caller);
+      throw refused;
     }
   }
 
   /** Runs a general query; as all others it reads at one snapshot, or in its transaction. */
-  async #runGeneral(plan: GeneralPlan, { principal, transaction }: StatementContext): Promise<StatementResult> {
+  async #runGeneral(plan: GeneralPlan, { principal, transaction, streams, report }: StatementContext): Promise<StatementAnswer> {
     const { catalog, general, autocommit, rowLimits } = this.#services;
     const target = transaction.current ?? autocommit;
     const sources = grantedSources(catalog, plan, principal);
-    const open = (): OpenSource => {
+    const assertAll = (): void => {
       for (const { grant } of sources) this.#assertCurrent(grant.table);
+    };
+    const open = (): OpenSource => {
+      assertAll();
       return target.open();
     };
+    const assertCurrent = transaction.current === undefined ? assertAll : undefined;
     const rowsMax = answerRowsMax(rowLimits, plan.limited);
-    const { columns, rows } = await general.run({ plan, sources, principal, open, rowsMax }, this.#signal?.());
+    const request = { plan, sources, principal, open, assertCurrent, rowsMax, report };
+    if (streams) {
+      const stream = await general.stream(request, this.#signal?.());
+      return batchedAnswer(stream.columns, stream, principal.userId);
+    }
+    const { columns, rows } = await general.run(request, this.#signal?.());
     return { kind: 'rows', columns, rows, asUser: principal.userId };
   }
 
   /** What a caller is told of a text that could not be compiled. */
-  #refusal(error: unknown, text: string, { principal, namespace, transaction }: StatementContext): unknown {
+  #refusal(error: unknown, text: string, caller: StatementContext): unknown {
     const { catalog, compiler } = this.#services;
+    const { principal, namespace } = caller;
     refuseHiddenTables(compiler, catalog, { text, namespace, principal });
-    if (error instanceof KalamError && error.code === 'SYSTEM_TABLE_WRITE') transaction.refuseTable({ kind: 'system' });
+    refuseSystemTable(error, caller);
     return error;
   }
 
-  async #runPlan({ plan, parameters }: Planned, statement: StatementText, caller: StatementContext): Promise<StatementResult> {
+  async #runPlan({ plan, parameters }: Planned, statement: StatementText, caller: StatementContext): Promise<StatementAnswer> {
     const { principal, transaction } = caller;
     const target = transaction.current ?? this.#services.autocommit;
     const evaluation = evaluationFor(this.#services.evaluation, principal, parameters);
     if (plan.kind === 'select') {
       if (plan.table?.kind === 'view') return this.#runOnView(plan, { evaluation, target, statement }, caller);
-      const found = this.#select(limitedPlan(plan, statement.rowLimits), principal, { evaluation, target, statement });
-      const rows = found instanceof Promise ? await found : found;
-      return { kind: 'rows', columns: plan.columns, rows, asUser: principal.userId };
+      const general = transaction.current === undefined ? coldPlan(plan, statement, principal, this.#services) : undefined;
+      if (general !== undefined) return this.#runGeneral(general, caller);
+      const { streams } = caller;
+      const found = this.#select(limitedPlan(plan, statement.rowLimits), principal, { evaluation, target, statement, streams });
+      return answerOf(plan, found instanceof Promise ? await found : found, principal);
     }
-    if (caller.impersonating && plan.table.kind === 'shared') {
-      throw kalamError('EXECUTE_AS_SHARED', { table: `${plan.table.namespace}:${plan.table.name}` });
-    }
-    transaction.refuseTable(plan.table);
-    const context: WriteContext = {
-      target,
-      grant: this.#grant(plan.table, principal, plan.kind),
-      evaluation,
-      queries: this.#services.queries,
-      isHeard: this.#services.isHeard,
-    };
-    if (plan.returning !== undefined) this.#grant(plan.table, principal, 'select');
+    const context = this.#writing(plan, parameters, caller);
     switch (plan.kind) {
       case 'insert':
-        return writeResult(plan, await this.#insert(plan, context, principal), principal);
+        return this.#insert(plan, context, { statement, caller });
       case 'update':
         return writeResult(plan, await updateRows(context, plan), principal);
       case 'delete':
@@ -288,25 +329,63 @@ export class Session {
     plan: SelectPlan,
     reading: Reading & { readonly statement: StatementText },
     caller: StatementContext,
-  ): Promise<StatementResult> {
+  ): Promise<StatementAnswer> {
     const { statement } = reading;
-    const { principal } = caller;
+    const { principal, streams } = caller;
     try {
-      const rows = await this.#select(limitedPlan(plan, statement.rowLimits), principal, reading);
-      return { kind: 'rows', columns: plan.columns, rows, asUser: principal.userId };
+      const found = await this.#select(limitedPlan(plan, statement.rowLimits), principal, { ...reading, streams });
+      return await answerOf(plan, found, principal);
     } catch (error) {
       if (!wantsGeneral(error, statement.text)) throw error;
-      return this.#runGeneral(this.#general(error, statement, caller), caller);
+      return this.#runCompiled(this.#general(error, statement, caller), statement, caller);
     }
   }
 
-  #insert(plan: InsertPlan, context: WriteContext, principal: Principal): Promise<Written> {
-    if (plan.source === undefined) return insertRows(context, plan, undefined);
-    const selected = this.#select(plan.source, principal, context);
-    return Promise.resolve(selected).then((rows) => insertRows(context, plan, rows));
+  /** INSERT … SELECT from a view whose own query is a general one is one too. */
+  async #insert(
+    plan: InsertPlan,
+    context: WriteContext,
+    { statement, caller }: { readonly statement: StatementText; readonly caller: StatementContext },
+  ): Promise<StatementAnswer> {
+    const { principal } = caller;
+    let selected: readonly Row[] | undefined;
+    try {
+      selected = plan.source === undefined ? undefined : heldRows(await this.#select(plan.source, principal, context));
+    } catch (error) {
+      if (!wantsGeneral(error, statement.text)) throw error;
+      return this.#runCompiled(this.#general(error, statement, caller), statement, caller);
+    }
+    return writeResult(plan, await insertRows(context, plan, selected), principal);
   }
 
-  #select(plan: SelectPlan, principal: Principal, reading: Reading): readonly Row[] | Promise<readonly Row[]> {
+  /** Runs a statement that writes and needs the general executor. */
+  async #runGeneralWrite(plan: GeneralWritePlan, parameters: readonly Cell[], caller: StatementContext): Promise<StatementResult> {
+    const { principal, transaction } = caller;
+    const kind = plan.kind === 'general-insert' ? 'insert' : plan.verb;
+    const { table, returning } = plan;
+    const written = await runGeneralWrite(this.#services, plan, {
+      principal,
+      context: this.#writing({ kind, table, returning }, parameters, caller),
+      isCommit: transaction.current === undefined,
+      signal: this.#signal?.(),
+      assertCurrent: (found) => this.#assertCurrent(found),
+    });
+    return writeResult({ kind, returning }, written, principal);
+  }
+
+  /** What a statement writes with. Throws EXECUTE_AS_SHARED, TRANSACTION_TABLE_KIND and ACCESS_DENIED. */
+  #writing({ kind, table, returning }: WritingPlan, parameters: readonly Cell[], caller: StatementContext): WriteContext {
+    const { principal, transaction, impersonating } = caller;
+    const { autocommit, evaluation, queries, races, isHeard, cold } = this.#services;
+    if (impersonating && table.kind === 'shared') throw kalamError('EXECUTE_AS_SHARED', { table: `${table.namespace}:${table.name}` });
+    transaction.refuseTable(table);
+    const grant = this.#grant(table, principal, kind);
+    if (returning !== undefined) this.#grant(table, principal, 'select');
+    const target = transaction.current ?? autocommit;
+    return { target, grant, evaluation: evaluationFor(evaluation, principal, parameters), queries, races, isHeard, cold };
+  }
+
+  #select(plan: SelectPlan, principal: Principal, reading: Reading): FoundRows | Promise<FoundRows> {
     const { evaluation, target, statement } = reading;
     if (plan.table === undefined) return executeSelect(plan, [NO_ROW], evaluation);
     if (plan.table.kind === 'view') return this.#selectView({ plan, table: plan.table }, principal, reading);
@@ -319,7 +398,9 @@ export class Session {
     if (held !== undefined) return executeSelect(plan, held, evaluation);
     const open = isNow ? undefined : () => target.open();
     const assertCurrent = (): void => this.#assertCurrent(grant.table);
-    return this.#services.queries.select({ plan, grant, evaluation, open, statement, assertCurrent, signal: this.#signal });
+    const { queries } = this.#services;
+    const request = { plan, grant, evaluation, open, statement, assertCurrent, signal: this.#signal };
+    return reading.streams === true ? queries.stream(request) : queries.select(request);
   }
 
   /** Runs the view's query as the reader, at the same time and in the same transaction, and the plan over its rows. */
@@ -327,7 +408,7 @@ export class Session {
     { plan, table }: { readonly plan: SelectPlan; readonly table: TableInfo },
     principal: Principal,
     reading: Reading,
-  ): Promise<readonly Row[]> {
+  ): Promise<FoundRows> {
     const { catalog, queries } = this.#services;
     const view = catalog.viewById(table.id);
     if (view === undefined || view.info !== table) throw new StalePlan();
@@ -337,13 +418,17 @@ export class Session {
       throw kalamError('VIEW_BROKEN', { view: name, reason: `more than ${VIEWS_DEEP_MAX} views in each other` });
     const { plan: inner, parameters } = viewPlan(this.#services, view);
     const { query: text, queryNamespace: namespace } = view.record;
-    const rows = await this.#select(inner, principal, {
+    const found = await this.#select(inner, principal, {
       evaluation: withParameters(reading.evaluation, parameters),
       target: reading.target,
       statement: { text, namespace, parameters: [], rowLimits: NO_ROW_LIMITS },
       viewsDeep,
+      streams: reading.streams === true,
     });
-    return queries.run(selectRowsSteps(plan, rows, reading.evaluation));
+    const { evaluation } = reading;
+    return isStream(found)
+      ? new ViewBatches({ plan, evaluation, source: found, queries })
+      : queries.run(selectRowsSteps(plan, found, evaluation));
   }
 
   #assertCurrent(table: TableInfo): void {
@@ -361,7 +446,15 @@ export class Session {
 type StatementSource = Pick<StatementText, 'text' | 'parameters'>;
 
 /** A statement as one of the two executors runs it, or none. */
-type Prepared = Compiled | GeneralPlan;
+type Prepared = Compiled | GeneralPlan | GeneralWritePlan;
+
+/** A statement that writes, as far as its grant goes. */
+type WritingPlan = Pick<InsertPlan | UpdatePlan | DeletePlan, 'kind' | 'table' | 'returning'>;
+
+/** A transaction says first that it takes no such table. */
+function refuseSystemTable(error: unknown, { transaction }: StatementContext): void {
+  if (error instanceof KalamError && error.code === 'SYSTEM_TABLE_WRITE') transaction.refuseTable({ kind: 'system' });
+}
 
 type Planned = Extract<Compiled, { kind: 'plan' }>;
 
@@ -371,6 +464,18 @@ interface Reading extends Pick<WriteContext, 'evaluation' | 'target'> {
   readonly statement?: StatementText;
   /** Views that the SELECT stands in. */
   readonly viewsDeep?: number;
+  /** The rows may be a stream. */
+  readonly streams?: boolean;
+}
+
+function answerOf({ columns }: SelectPlan, found: FoundRows, { userId: asUser }: Principal): StatementAnswer | Promise<StatementAnswer> {
+  return isStream(found) ? batchedAnswer(columns, found, asUser) : { kind: 'rows', columns, rows: found, asUser };
+}
+
+/** The rows of a SELECT that was not to be a stream. */
+function heldRows(found: FoundRows): readonly Row[] {
+  if (isStream(found)) throw kalamError('INTERNAL_ERROR', { reason: 'the source of a write was read as a stream' });
+  return found;
 }
 
 /** What a SELECT without FROM reads. */
@@ -387,11 +492,7 @@ function demandedTexts({ demanded }: SelectPlan, evaluation: WriteContext['evalu
 
 const DML_VERBS = { insert: 'Inserted', update: 'Updated', delete: 'Deleted' } as const;
 
-function writeResult(
-  { kind, returning }: InsertPlan | UpdatePlan | DeletePlan,
-  written: Written,
-  { userId: asUser }: Principal,
-): StatementResult {
+function writeResult({ kind, returning }: Omit<WritingPlan, 'table'>, written: Written, { userId: asUser }: Principal): StatementResult {
   if (typeof written === 'number') {
     return { kind: 'message', message: `${DML_VERBS[kind]} ${written} row(s)`, rowCount: written, dml: kind, asUser };
   }

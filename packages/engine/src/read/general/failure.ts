@@ -5,6 +5,8 @@ export interface FailureContext {
   readonly memoryBytesMax: number;
   /** What the query calls its tables (`k0` …), and what their users do. */
   readonly tableNames: ReadonlyMap<string, string>;
+  /** Files of segments that it reads, and what they are called. */
+  readonly segments: ReadonlyMap<string, string>;
 }
 
 type Groups = Readonly<Record<string, string | undefined>>;
@@ -21,6 +23,9 @@ const OUT_OF_MEMORY = /^Out of Memory Error|^Cannot create a string longer|(?:fa
 /** DuckDB's errors that the dialect has one for. The first that fits counts. */
 const RULES: readonly Rule[] = [
   rule(/^INTERRUPT Error/, () => kalamError('QUERY_INTERRUPTED')),
+  rule(/^(?:IO|Invalid Input) Error: [^\n]*\/(?<file>[\w-]+\.(?:parquet|segment))["']/, ({ file = '' }) =>
+    kalamError('DAMAGED_DATA', { where: `the segment ${file}`, reason: 'it is missing or cannot be read' }),
+  ),
   rule(new RegExp(`^Binder Error: .*${COLUMN_MISSING}`, 's'), ({ column = '' }) => kalamError('COLUMN_NOT_FOUND', { column, hint: '' })),
   rule(/^Binder Error: Referenced table "(?<table>[^"]*)" not found/, ({ table = '' }) => kalamError('TABLE_NOT_FOUND', { table })),
   rule(/^Binder Error: Ambiguous reference to column name "(?<column>[^"]*)"/, ({ column = '' }) =>
@@ -105,6 +110,16 @@ function typeName(type: string): string {
   return TYPE_NAMES[name] ?? (/^[A-Z]/.test(type) ? name : type);
 }
 
+/** The first line of a message, without the path of a file in it. */
+function unnamed(message: string, path: string): string {
+  return (message.split('\n')[0] ?? '').replaceAll(path, 'it');
+}
+
+/** Whether DuckDB had not enough memory. */
+export function isOutOfMemory(error: unknown): boolean {
+  return error instanceof Error && !(error instanceof KalamError) && OUT_OF_MEMORY.test(error.message);
+}
+
 /**
  * What DuckDB threw as an error of the table. None of its texts goes on as it is, but for those of QUERY_FAILED, which only
  * administrators see and which call the tables by their own names.
@@ -118,6 +133,11 @@ export function generalFailure(error: unknown, context: FailureContext): unknown
   for (const { pattern, error: mapped } of RULES) {
     const found = pattern.exec(message);
     if (found !== null) return mapped(found.groups ?? {});
+  }
+  // Segments were checked when they were opened: whatever DuckDB has against one now has come over it since.
+  for (const [path, name] of context.segments) {
+    if (message.includes(path))
+      return kalamError('DAMAGED_DATA', { where: `the segment ${name}`, reason: unnamed(message, path) }, { cause: error });
   }
   // DuckDB throws errors of no class of their own; any other is one of ours.
   if (Object.getPrototypeOf(error) !== Error.prototype) return error;

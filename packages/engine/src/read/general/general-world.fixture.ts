@@ -5,8 +5,8 @@ import { createTable, NO_OPTIONS, type Table, type TableColumn } from '../../cat
 import type { Principal, RowVersion } from '../../contract.ts';
 import { Slices } from '../../slices/slices.ts';
 import type { OpenSource } from '../select-steps.ts';
-import { GeneralExecutor, type GeneralExecutorSources } from './general-executor.ts';
-import type { GeneralAnswer, GeneralRequest } from './general-query.ts';
+import { type GeneralAnswer, GeneralExecutor, type GeneralExecutorSources } from './general-executor.ts';
+import type { GeneralRequest } from './general-request.ts';
 
 /** A table of a test with its rows. */
 export interface GivenTable {

@@ -7,10 +7,10 @@ import type {
   DuckDBValue,
   DuckDBVector,
 } from '@duckdb/node-api';
-import { type Cell, type DataType, kalamError, plainType } from '@kalamdb/protocol';
-import { columnFlags, duckdbType, type GeneralOutput } from '@kalamdb/sql';
+import { type Cell, type DataType, duckdbType, kalamError, plainType } from '@kalamdb/protocol';
+import type { DuckDb } from '@kalamdb/storage';
 import type { ResultColumn } from '../../contract.ts';
-import type { DuckDb } from './duckdb.ts';
+import type { SentOutput } from './query-messages.ts';
 
 /** A value of a vector that is not NULL. */
 type Value = Exclude<DuckDBValue, null>;
@@ -60,12 +60,12 @@ export interface FoundColumn {
  * the one that DuckDB's stands for (wire-protocol 3.5): integers of any width are BIGINT, decimals DOUBLE, and what the dialect
  * has no type for is text.
  */
-export function resultReader(db: DuckDb, found: FoundColumn, output: GeneralOutput | undefined): ResultReader {
+export function resultReader(db: DuckDb, found: FoundColumn, output: SentOutput | undefined): ResultReader {
   const name = output?.name ?? found.name;
-  const { column, type = column?.type } = output ?? {};
-  if (type !== undefined && isHeldAs(type, found.type)) {
-    const shown = output?.shownAs === undefined ? {} : { shownAs: output.shownAs };
-    return { column: { name, type, ...shown, flags: column === undefined ? [] : columnFlags(column) }, read: columnReader(type) };
+  const type = output?.type;
+  if (output !== undefined && type !== undefined && isHeldAs(type, found.type)) {
+    const { shownAs, flags } = output;
+    return { column: { name, type, ...(shownAs === undefined ? {} : { shownAs }), flags }, read: columnReader(type) };
   }
   const computed = computedReader(db, found.type);
   return { column: { name, type: computed.type, flags: [] }, read: computed.read };
