@@ -1,4 +1,7 @@
+import type { PartitionId } from '@kalamdb/storage';
 import type { Table } from '../catalog/table.ts';
+import type { ColdLookUps } from '../cold/cold-look-ups.ts';
+import type { LookedUp } from '../partition/cold-rows.ts';
 import type { QueryRunner } from '../read/query-runner.ts';
 import type { OpenSource } from '../read/select-steps.ts';
 import { LARGE_COMMIT_ROWS } from '../sequencer/large-commit.ts';
@@ -14,6 +17,8 @@ export interface AutocommitSources {
   readonly latches: LatchTable;
   /** Prepares large commits in slices. */
   readonly queries: Pick<QueryRunner, 'run'>;
+  /** Absent: there is no cold tier. */
+  readonly cold?: ColdLookUps | undefined;
   /** Whether this is the newest version of the table. */
   isCurrent(table: Table): boolean;
 }
@@ -32,25 +37,72 @@ export class Autocommit implements WriteTarget {
 
   write<T>(size: WriteSize, work: (writer: RowWriter) => Steps<T>): Promise<T> {
     const { partition, rowsMax } = size;
-    const { latches } = this.#sources;
+    const { latches, cold } = this.#sources;
+    if (cold?.mayHave(partition) === true) return this.#writeOverCold(cold, size, work);
     if (rowsMax > LARGE_COMMIT_ROWS) return this.#writeLarge(size, work);
     if (!latches.isPartitionHeld(partition)) return this.#writeSmall(size, work);
-    return latches.free([], [partition]).then(() => this.#writeSmall(size, work));
+    return latches.whenFree([], [partition], () => this.#writeSmall(size, work));
   }
 
-  #writeSmall<T>({ table, partition }: WriteSize, work: (writer: RowWriter) => Steps<T>): Promise<T> {
+  alone<T>(partition: PartitionId, statement: (target: WriteTarget) => Promise<T>): Promise<T> {
+    const target: WriteTarget = {
+      open: () => this.open(),
+      write: (size, work) => this.#writeLatched(size, work),
+      alone: (_partition, inner) => inner(target),
+    };
+    return this.#sources.latches.holdPartitions([partition], async () => {
+      // What took its turn before the latch is seen by readers when this one is answered.
+      await this.#sources.sequencer.submit(() => undefined);
+      return statement(target);
+    });
+  }
+
+  /** With the latch of the partition held by the statement. */
+  #writeLatched<T>(size: WriteSize, work: (writer: RowWriter) => Steps<T>): Promise<T> {
+    const write = (cold: LookedUp | undefined): Promise<T> =>
+      size.rowsMax > LARGE_COMMIT_ROWS ? this.#commitLarge(size, work, cold) : this.#writeSmall(size, work, { cold, latched: true });
+    const { cold } = this.#sources;
+    if (cold?.mayHave(size.partition) !== true) return write(undefined);
+    return cold.latched([{ ...size, keys: size.keys ?? [] }], write);
+  }
+
+  #writeSmall<T>({ table, partition }: WriteSize, work: (writer: RowWriter) => Steps<T>, own?: OwnTurn): Promise<T> {
     const { sequencer, latches } = this.#sources;
     return sequencer.submit((draft) => {
-      if (latches.isPartitionHeld(partition) || !this.#sources.isCurrent(table)) throw new StalePlan();
+      if ((own?.latched !== true && latches.isPartitionHeld(partition)) || !this.#sources.isCurrent(table)) throw new StalePlan();
       return finishSteps(work(draft));
+    }, own);
+  }
+
+  /** Rows of the partition may lie in segments: those that the statement may look at are looked up before its turn. */
+  async #writeOverCold<T>(lookUps: ColdLookUps, size: WriteSize, work: (writer: RowWriter) => Steps<T>): Promise<T> {
+    const { latches } = this.#sources;
+    const { partition, rowsMax, keys = [] } = size;
+    const wanted = [{ ...size, keys }];
+    if (rowsMax > LARGE_COMMIT_ROWS) {
+      return latches.holdPartitions([partition], () => lookUps.latched(wanted, (cold) => this.#commitLarge(size, work, cold)));
+    }
+    return lookUps.writing(wanted, (cold, latched) => {
+      const write = (): Promise<T> => this.#writeSmall(size, work, { cold, latched });
+      return latched ? write() : latches.whenFree([], [partition], write);
     });
   }
 
-  #writeLarge<T>({ table, partition }: WriteSize, work: (writer: RowWriter) => Steps<T>): Promise<T> {
-    const { sequencer, latches, queries } = this.#sources;
-    return latches.holdPartitions([partition], () => {
-      if (!this.#sources.isCurrent(table)) throw new StalePlan();
-      return sequencer.submitLarge(work, { run: (steps) => queries.run(steps) });
-    });
+  #writeLarge<T>(size: WriteSize, work: (writer: RowWriter) => Steps<T>): Promise<T> {
+    return this.#sources.latches.holdPartitions([size.partition], () => this.#commitLarge(size, work, undefined));
   }
+
+  /** With the latch of the partition held. */
+  #commitLarge<T>({ table }: WriteSize, work: (writer: RowWriter) => Steps<T>, cold: LookedUp | undefined): Promise<T> {
+    const { sequencer, queries } = this.#sources;
+    if (!this.#sources.isCurrent(table)) throw new StalePlan();
+    return sequencer.submitLarge(work, { run: (steps) => queries.run(steps), cold });
+  }
+}
+
+/** How a turn over cold rows is taken. */
+interface OwnTurn {
+  readonly cold: LookedUp | undefined;
+  /** The writer holds the latch of the partition. */
+  readonly latched: boolean;
 }

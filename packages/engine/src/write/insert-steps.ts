@@ -17,17 +17,21 @@ export interface RowsToInsert {
   readonly keys: readonly RowKey[] | undefined;
 }
 
+/** The new cells of a row that is in the way of the one to be inserted with this number, 0-based; `undefined`: it stays. */
+export type TakenRows = (existing: RowVersion, index: number) => Row | undefined;
+
 /** Writes the rows of an INSERT with ON CONFLICT or RETURNING. Throws DUPLICATE_KEY, CONFLICT_TWICE, NOT_NULL and what expressions throw. */
 export function* insertSteps(
   writer: RowWriter,
   context: WriteContext,
-  insert: { readonly plan: InsertPlan; readonly prepared: RowsToInsert },
+  insert: { readonly plan: InsertPlan; readonly prepared: RowsToInsert; readonly taken?: TakenRows | undefined },
 ): Steps<WriteOutcome> {
   const { table, partition } = context.grant;
   const { conflict, returning } = insert.plan;
   const { rows, keys } = insert.prepared;
   const returned = returning === undefined ? undefined : new ReturnedRows(returning, context.grant, context.evaluation);
-  const conflicting = conflict?.kind === 'update' ? new ConflictingRows(writer, context, conflict) : undefined;
+  const taken = insert.taken ?? (conflict?.kind === 'update' ? compiledTaken(context, conflict, rows) : undefined);
+  const conflicting = taken === undefined ? undefined : new ConflictingRows(writer, context, taken);
   let count = 0;
   for (let index = 0; index < rows.length; index++) {
     const cells = rows[index] ?? [];
@@ -38,7 +42,7 @@ export function* insertSteps(
       version = writer.put(table, partition, { key, cells, upsert: conflict !== undefined });
       if (rows.length > 1 && key !== undefined) conflicting?.written.add(key);
     } else if (conflict === undefined) throw kalamError('DUPLICATE_KEY', keyParameters(table, cells));
-    else version = conflicting?.update(existing, cells, index + 1);
+    else version = conflicting?.update(existing, cells, index);
     if (version !== undefined) {
       count += 1;
       returned?.add(version);
@@ -48,28 +52,33 @@ export function* insertSteps(
   return { count, returned };
 }
 
+/** DO UPDATE as the compiled executor makes it. */
+function compiledTaken({ grant, evaluation }: WriteContext, conflict: ConflictPlan & { kind: 'update' }, rows: readonly Row[]): TakenRows {
+  return (existing, index) => conflict.apply(maskRow(existing, grant.maskedCells), rows[index] ?? [], evaluation);
+}
+
 /** DO UPDATE of one statement. */
 class ConflictingRows {
   /** Keys that the statement has written: it may not come back to them. */
   readonly written = new Set<RowKey>();
   readonly #writer: RowWriter;
   readonly #context: WriteContext;
-  readonly #conflict: Extract<ConflictPlan, { kind: 'update' }>;
+  readonly #taken: TakenRows;
 
-  constructor(writer: RowWriter, context: WriteContext, conflict: Extract<ConflictPlan, { kind: 'update' }>) {
+  constructor(writer: RowWriter, context: WriteContext, taken: TakenRows) {
     this.#writer = writer;
     this.#context = context;
-    this.#conflict = conflict;
+    this.#taken = taken;
   }
 
-  /** Updates the row that is in the way of `proposed`; `undefined` when its WHERE clause does not want that. */
-  update(existing: RowVersion, proposed: Row, rowNumber: number): RowVersion | undefined {
+  /** Updates the row that is in the way of `proposed`, the row with this number; `undefined` when its WHERE clause does not want that. */
+  update(existing: RowVersion, proposed: Row, index: number): RowVersion | undefined {
     const { table, partition, maskedCells } = this.#context.grant;
     if (this.written.has(existing.key)) throw kalamError('CONFLICT_TWICE', keyParameters(table, proposed));
-    const after = this.#conflict.apply(maskRow(existing, maskedCells), proposed, this.#context.evaluation);
+    const after = this.#taken(existing, index);
     if (after === undefined) return undefined;
     const cells = unmaskCells(existing.cells, after, maskedCells);
-    checkNotNull(table, cells, rowNumber);
+    checkNotNull(table, cells, index + 1);
     this.written.add(existing.key);
     return this.#writer.put(table, partition, { key: existing.key, cells, upsert: true });
   }

@@ -4,7 +4,7 @@ import { type RowKey, rowKeyBytesMax } from '@kalamdb/storage';
 import type { Grant } from '../access/grant.ts';
 import type { Table } from '../catalog/table.ts';
 import { finishSteps, STEP_ROWS, type Steps } from '../slices/steps.ts';
-import { insertSteps, type RowsToInsert } from './insert-steps.ts';
+import { insertSteps, type RowsToInsert, type TakenRows } from './insert-steps.ts';
 import { keyParameters } from './key-parameters.ts';
 import { type Written, written } from './returned-rows.ts';
 import { checkNotNull, type WriteContext } from './write-context.ts';
@@ -21,20 +21,31 @@ const COERCION_ERRORS: ReadonlySet<ErrorCode> = new Set(['INVALID_TEXT', 'VALUE_
  * COERCION_FAILED; a tombstone's key may be inserted again. Events of an ephemeral stream that nobody hears are not inserted.
  */
 export function insertRows(context: WriteContext, plan: InsertPlan, selected: readonly Row[] | undefined): Promise<Written> {
-  const steps = rowsToInsert(context, plan, selected);
-  if ((selected?.length ?? plan.values?.count ?? 0) <= ROWS_AT_ONCE_MAX) return writeRows(context, plan, finishSteps(steps));
-  return Promise.resolve(context.queries.run(steps)).then((prepared) => writeRows(context, plan, prepared));
+  const prepared = prepareRows(context, plan, selected);
+  return prepared instanceof Promise ? prepared.then((rows) => writeRows(context, plan, rows)) : writeRows(context, plan, prepared);
 }
 
-function writeRows(context: WriteContext, plan: InsertPlan, prepared: RowsToInsert): Promise<Written> {
+/** The rows of a plan, evaluated and checked by themselves; see {@link insertRows}. */
+export function prepareRows(
+  context: WriteContext,
+  plan: InsertPlan,
+  selected: readonly Row[] | undefined,
+): RowsToInsert | Promise<RowsToInsert> {
+  const steps = rowsToInsert(context, plan, selected);
+  const isShort = (selected?.length ?? plan.values?.count ?? 0) <= ROWS_AT_ONCE_MAX;
+  return isShort ? finishSteps(steps) : Promise.resolve(context.queries.run(steps));
+}
+
+/** Writes what {@link prepareRows} gave; `taken` says what becomes of rows that are in the way when the plan leaves that open. */
+export function writeRows(context: WriteContext, plan: InsertPlan, prepared: RowsToInsert, taken?: TakenRows): Promise<Written> {
   const { table, partition } = context.grant;
   const { conflict, returning } = plan;
   if (table.kind === 'stream' && table.options.ephemeral === true && !context.isHeard(partition)) {
     return Promise.resolve(returning === undefined ? 0 : []);
   }
-  const size = { table, partition, rowsMax: prepared.rows.length };
+  const size = { table, partition, rowsMax: prepared.rows.length, keys: prepared.keys };
   if (conflict !== undefined || returning !== undefined) {
-    return context.target.write(size, (writer) => insertSteps(writer, context, { plan, prepared })).then(written);
+    return context.target.write(size, (writer) => insertSteps(writer, context, { plan, prepared, taken })).then(written);
   }
   return context.target.write(size, (writer) => writeSteps(writer, context.grant, prepared));
 }

@@ -9,6 +9,8 @@ import { isProvisionalSeq } from '../sequencer/large-commit.ts';
 /** Rows that one statement may return. */
 const RETURNED_ROWS_MAX = 100_000;
 
+const NO_CELLS: Row = [];
+
 /** What a write answers: the number of rows, or what RETURNING makes of them. */
 export type Written = number | readonly Row[];
 
@@ -30,14 +32,15 @@ export class ReturnedRows {
     this.#project = projector(returning.select, evaluation);
   }
 
-  /** Takes in a row. Throws QUERY_TOO_LARGE and what the expressions throw. */
-  add(version: RowVersion): void {
+  /** Takes in a row, and the cells that expressions find behind its own. Throws QUERY_TOO_LARGE and what the expressions throw. */
+  add(version: RowVersion, beside: Row = NO_CELLS): void {
     const { seqColumns, computesWithSeq } = this.#returning;
     if (computesWithSeq && isProvisionalSeq(version.seq)) {
       throw kalamError('NOT_IMPLEMENTED', { what: 'expressions over _seq in the RETURNING of a statement that writes so many rows' });
     }
     if (this.#rows.length === RETURNED_ROWS_MAX) throw kalamError('QUERY_TOO_LARGE', { max: RETURNED_ROWS_MAX, what: 'rows' });
-    this.#rows.push(this.#project(maskRow(version, this.#maskedCells)));
+    const shown = maskRow(version, this.#maskedCells);
+    this.#rows.push(this.#project(beside.length === 0 ? shown : { ...shown, cells: [...shown.cells, ...beside] }));
     if (seqColumns.length > 0) this.#versions.push(version);
   }
 

@@ -1,9 +1,14 @@
 import { kalamError } from '@kalamdb/protocol';
 import type { KeyLookup, KeyRangeLookup, Predicate } from '@kalamdb/sql';
 import type { KeyRange, RowKey } from '@kalamdb/storage';
+import type { ColdReader } from '../cold/cold-reader.ts';
+import { isCold, type MergedPlace, mergedRows } from '../cold/merged-rows.ts';
 import type { RowVersion } from '../contract.ts';
+import { ColdRows } from '../partition/cold-rows.ts';
 import { namedKeys, scanRange } from '../read/key-range.ts';
 import { maskRow } from '../read/mask.ts';
+import type { OpenSource } from '../read/select-steps.ts';
+import { SteadyMap } from '../slices/steady-map.ts';
 import { STEP_ROWS, type Steps } from '../slices/steps.ts';
 import type { WriteContext } from './write-context.ts';
 import type { RowWriter } from './write-target.ts';
@@ -25,37 +30,91 @@ interface Candidate {
   readonly seq: bigint;
 }
 
+/** What a statement may be about. */
+interface Candidates {
+  readonly candidates: readonly Candidate[];
+  /** Those of them that were read from segments. */
+  readonly known: ColdRows | undefined;
+}
+
+/** The keys of candidates. */
+export function keysOf(candidates: readonly Candidate[]): readonly RowKey[] {
+  return candidates.map(({ key }) => key);
+}
+
 /**
  * The candidates of a statement, found before it writes: the keys its filter names, or a scan at the watermark.
  * The write looks at each again ({@link matchesAmong}), so that no write between the two is lost.
  */
-export function findCandidates(context: WriteContext, plan: RowSetPlan): readonly Candidate[] | Promise<readonly Candidate[]> {
+export function findCandidates(context: WriteContext, plan: RowSetPlan): Candidates | Promise<Candidates> {
   const { grant, evaluation } = context;
   const named = namedKeys(grant.table, plan.keys, evaluation);
-  if (named !== undefined) return named.map((key) => ({ key, seq: 0n }));
+  if (named !== undefined) return { candidates: named.map((key) => ({ key, seq: 0n })), known: undefined };
   const range = scanRange(grant.table, plan.keyRange, evaluation);
-  return range === undefined ? [] : context.queries.run(scanSteps(context, plan, range));
+  return range === undefined ? { candidates: [], known: undefined } : scanned(context, plan, range);
 }
 
-function* scanSteps(context: WriteContext, plan: RowSetPlan, range: KeyRange): Steps<readonly Candidate[]> {
+async function scanned(context: WriteContext, plan: RowSetPlan, range: KeyRange): Promise<Candidates> {
   const { table, partition } = context.grant;
-  const candidates: Candidate[] = [];
   const source = context.target.open();
   try {
-    let left = STEP_ROWS;
-    for (const row of source.view(table, partition).scan(range)) {
-      if (matches(row, plan, context)) {
-        if (candidates.length === CANDIDATES_MAX) throw kalamError('QUERY_TOO_LARGE', { max: CANDIDATES_MAX, what: 'rows' });
-        candidates.push({ key: row.key, seq: row.seq });
-      }
-      if (--left > 0) continue;
-      left = STEP_ROWS;
-      yield;
+    const view = source.view(table, partition);
+    const { manifest } = view;
+    if (manifest !== undefined && context.cold !== undefined) {
+      return await scanBoth(context, plan, { reader: context.cold, both: { view, place: { table, partition, manifest } }, range });
     }
+    return await context.queries.run(scanSteps(context, plan, { source, range }));
   } finally {
     source.close();
   }
-  return candidates;
+}
+
+interface BothParts {
+  readonly reader: ColdReader;
+  readonly both: MergedPlace;
+  readonly range: KeyRange;
+}
+
+/** Scans a partition with segments; what was found in them need not be looked up again. */
+async function scanBoth(context: WriteContext, plan: RowSetPlan, { reader, both, range }: BothParts): Promise<Candidates> {
+  const { place } = both;
+  const candidates: Candidate[] = [];
+  const known = new ColdRows(place.manifest.version);
+  for await (const rows of mergedRows(reader, both, range)) {
+    const found = (row: RowVersion): void => {
+      add(candidates, row);
+      if (isCold(row, place)) known.set(row.key, row);
+    };
+    await context.queries.run(matchSteps(context, { plan, found }, rows));
+  }
+  return { candidates, known };
+}
+
+function* scanSteps(context: WriteContext, plan: RowSetPlan, reading: { source: OpenSource; range: KeyRange }): Steps<Candidates> {
+  const { table, partition } = context.grant;
+  const candidates: Candidate[] = [];
+  yield* matchSteps(context, { plan, found: (row) => add(candidates, row) }, reading.source.view(table, partition).scan(reading.range));
+  return { candidates, known: undefined };
+}
+
+function add(candidates: Candidate[], { key, seq }: RowVersion): void {
+  if (candidates.length === CANDIDATES_MAX) throw kalamError('QUERY_TOO_LARGE', { max: CANDIDATES_MAX, what: 'rows' });
+  candidates.push({ key, seq });
+}
+
+/** Tells of the rows that match. */
+function* matchSteps(
+  context: WriteContext,
+  { plan, found }: { readonly plan: RowSetPlan; readonly found: (row: RowVersion) => void },
+  rows: Iterable<RowVersion>,
+): Steps<void> {
+  let left = STEP_ROWS;
+  for (const row of rows) {
+    if (matches(row, plan, context)) found(row);
+    if (--left > 0) continue;
+    left = STEP_ROWS;
+    yield;
+  }
 }
 
 /** While it writes: the newest version of each candidate that still matches, each key once; `undefined` where a step may end. */
@@ -65,7 +124,7 @@ export function* matchesAmong(
   selection: { readonly plan: RowSetPlan; readonly candidates: readonly Candidate[] },
 ): Generator<RowVersion | undefined, void> {
   const { table, partition } = context.grant;
-  const seen = new Set<RowKey>();
+  const seen = new SteadyMap<RowKey, true>();
   let left = STEP_ROWS;
   for (const { key, seq } of selection.candidates) {
     if (--left === 0) {
@@ -73,7 +132,7 @@ export function* matchesAmong(
       yield undefined;
     }
     if (seen.has(key)) continue;
-    seen.add(key);
+    seen.set(key, true);
     const row = writer.latest(table, partition, key);
     if (row === undefined || (row.seq !== seq && !matches(row, selection.plan, context))) continue;
     yield row;

@@ -3,7 +3,7 @@ import type { UpdatePlan } from '@kalamdb/sql';
 import { maskRow, unmaskCells } from '../read/mask.ts';
 import type { Steps } from '../slices/steps.ts';
 import { ReturnedRows, type WriteOutcome, type Written, written } from './returned-rows.ts';
-import { findCandidates, matchesAmong } from './row-set.ts';
+import { findCandidates, keysOf, matchesAmong } from './row-set.ts';
 import { checkNotNull, type WriteContext } from './write-context.ts';
 import type { RowWriter } from './write-target.ts';
 
@@ -18,7 +18,7 @@ export async function updateRows(context: WriteContext, plan: UpdatePlan): Promi
   const { returning } = plan;
   if (table.kind === 'stream') throw kalamError('STREAM_UPDATE');
   const found = findCandidates(context, plan);
-  const candidates = found instanceof Promise ? await found : found;
+  const { candidates, known } = found instanceof Promise ? await found : found;
   const work = function* (writer: RowWriter): Steps<WriteOutcome> {
     const returned = returning === undefined ? undefined : new ReturnedRows(returning, grant, evaluation);
     let changed = 0;
@@ -37,9 +37,10 @@ export async function updateRows(context: WriteContext, plan: UpdatePlan): Promi
     }
     return { count: changed, returned };
   };
-  return written(await context.target.write({ table, partition, rowsMax: candidates.length }, work));
+  return written(await context.target.write({ table, partition, rowsMax: candidates.length, keys: keysOf(candidates), known }, work));
 }
 
-function sameCells(before: Row, after: Row): boolean {
+/** Whether an UPDATE changes nothing. */
+export function sameCells(before: Row, after: Row): boolean {
   return before.every((cell, index) => cellsEqual(cell, after[index] ?? null));
 }

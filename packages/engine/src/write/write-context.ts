@@ -3,8 +3,9 @@ import type { ColumnInfo, EvalContext } from '@kalamdb/sql';
 import type { PartitionId } from '@kalamdb/storage';
 import type { Grant } from '../access/grant.ts';
 import type { Table } from '../catalog/table.ts';
+import type { ColdReader } from '../cold/cold-reader.ts';
 import type { QueryRunner } from '../read/query-runner.ts';
-import type { WriteTarget } from './write-target.ts';
+import type { RaceCounts, WriteTarget } from './write-target.ts';
 
 /** The plan was bound to a version of the table that is gone; the statement is planned again. */
 export class StalePlan extends Error {
@@ -21,6 +22,9 @@ export interface WriteContext {
   readonly evaluation: EvalContext;
   /** Runs scans in slices. */
   readonly queries: Pick<QueryRunner, 'run'>;
+  /** Reads the rows of segments; absent: there is no cold tier. */
+  readonly cold?: ColdReader | undefined;
+  readonly races: RaceCounts;
   /** Whether anybody subscribes to a partition. */
   isHeard(partition: PartitionId): boolean;
 }

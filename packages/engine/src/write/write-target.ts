@@ -1,6 +1,7 @@
 import type { PartitionId, RowKey } from '@kalamdb/storage';
 import type { Table } from '../catalog/table.ts';
 import type { RowVersion } from '../contract.ts';
+import type { ColdRows } from '../partition/cold-rows.ts';
 import type { OpenSource } from '../read/select-steps.ts';
 import type { DraftWrite } from '../sequencer/draft.ts';
 import type { Steps } from '../slices/steps.ts';
@@ -19,6 +20,18 @@ export interface WriteSize {
   readonly partition: PartitionId;
   /** Rows at most: many are written in slices. */
   readonly rowsMax: number;
+  /** The keys of the rows that it may look at or write; absent only for tables without a key. */
+  readonly keys?: readonly RowKey[] | undefined;
+  /** What it has read of them from the cold tier. */
+  readonly known?: ColdRows | undefined;
+}
+
+/** What statements with a row set of the general executor have met since the database was opened. */
+export interface RaceCounts {
+  /** Row sets that were computed again because a row had changed. */
+  lost: number;
+  /** Statements that latched their partition in the end. */
+  latched: number;
 }
 
 /** Where a writing statement takes effect: at once as a commit of its own, or in an open transaction. */
@@ -31,4 +44,9 @@ export interface WriteTarget {
    * when the table is no longer the one the statement was planned for, and WRITES_BUSY.
    */
   write<T>(size: WriteSize, work: (writer: RowWriter) => Steps<T>): Promise<T>;
+  /**
+   * Runs a statement, which reads and writes through the target that it is given, while nobody else writes to the partition and all that was
+   * written there before can be read. Throws WRITES_BUSY.
+   */
+  alone<T>(partition: PartitionId, statement: (target: WriteTarget) => Promise<T>): Promise<T>;
 }
