@@ -1,5 +1,5 @@
 import type { DataType, KalamError, Row } from '@kalamdb/protocol';
-import type { PartitionId, RowKey } from '@kalamdb/storage';
+import type { ColdMask, PartitionId, RowKey } from '@kalamdb/storage';
 
 /** Roles, lowest first. */
 export type Role = 'anonymous' | 'user' | 'service' | 'dba' | 'system';
@@ -18,6 +18,11 @@ export interface RowVersion {
   readonly deleted: boolean;
   /** User columns in the order of the table version named by the ChangeSet or the reader. A tombstone keeps them. */
   readonly cells: Row;
+  /**
+   * The cold row that a version which takes the place of this one masks: of a version in the cold tier where it lies itself, of a hot
+   * one what it has taken the place of.
+   */
+  readonly masks?: ColdMask | undefined;
 }
 
 /** One row of a commit with what it replaced. */
@@ -55,6 +60,25 @@ export interface ResultColumn {
   /** Out of `pk`, `nn`, `uq`, in that order; empty when none. */
   readonly flags: readonly ('pk' | 'nn' | 'uq')[];
 }
+
+/** The rows of one SELECT, in order, made while they are read. Whoever was handed one closes it on every path: it may hold a snapshot, a slot, a thread. */
+export interface RowStream {
+  readonly columns: readonly ResultColumn[];
+  /** The next rows, in order and never empty; `undefined` at the end. One call at a time. Fails as the statement would have failed. */
+  next(): Promise<readonly Row[] | undefined>;
+  /** Ends it early; always allowed, more than once, also while a call of `next` is under way (which then fails or ends). */
+  close(): Promise<void>;
+}
+
+/** The rows of a SELECT that are made while they are read; whoever gets it closes the stream. */
+export interface StreamedResult {
+  readonly kind: 'stream';
+  readonly stream: RowStream;
+  readonly asUser: string;
+}
+
+/** What one statement answered to a caller that takes long answers as streams. */
+export type StatementAnswer = StatementResult | StreamedResult;
 
 /** What one statement answered. Rows are in the order of `columns`. */
 export type StatementResult =

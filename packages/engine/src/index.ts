@@ -6,6 +6,7 @@ export { isAdmin } from './access/grant.ts';
 export type { PasswordCost } from './access/password.ts';
 export type { PasswordRules } from './access/password-rules.ts';
 export { type Actor, type NewAccount, type UserChange, Users } from './access/users.ts';
+export type { RestoredFigures } from './backup/restore-directory.ts';
 export type { ProviderIdentity } from './catalog/system-tables/users.ts';
 export type { ServerNode } from './catalog/views/cluster-views.ts';
 export type { ServerLogLine } from './catalog/views/server-logs-view.ts';
@@ -18,13 +19,17 @@ export type {
   ResultColumn,
   Role,
   RowChange,
+  RowStream,
   RowVersion,
+  StatementAnswer,
   StatementFailure,
   StatementResult,
+  StreamedResult,
 } from './contract.ts';
 export { Database, type DatabaseStatus } from './database/database.ts';
 export type { DatabaseFigures } from './database/figures.ts';
 export { type DatabaseOptions, openDatabase } from './database/open-database.ts';
+export { restoreDatabase } from './database/restore-database.ts';
 export { verifyDatabase } from './database/verify-database.ts';
 export { LiveConnection, type SubscribeRequest } from './live/connection.ts';
 export { type BatchControl, type LiveFrame, type LiveSink, SharedBody } from './live/frame.ts';

@@ -60,6 +60,11 @@ function entryOf(statement: Statement, { principal, namespace, clientAddress }: 
   if (statement.kind === 'kill-job') {
     return { actor: principal.userId, action: 'KILL_JOB', target: `job:${statement.jobId}`, address: clientAddress };
   }
+  if (statement.kind === 'backup-database' || statement.kind === 'restore-database') {
+    const action = statement.kind.toUpperCase().replace('-', '_');
+    const details = statement.namespace;
+    return { actor: principal.userId, action, target: `backup:${statement.place}`, details, address: clientAddress };
+  }
   const [, , what = ''] = AUDITED.exec(statement.kind) ?? [];
   if (what === '') return undefined;
   const name = nameOf(statement, namespace);

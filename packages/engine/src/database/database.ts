@@ -2,6 +2,7 @@ import type { Durability } from '@kalamdb/storage';
 import type { Accounts } from '../access/accounts.ts';
 import type { ApiTokens } from '../access/api-tokens.ts';
 import type { Users } from '../access/users.ts';
+import type { ColdTier } from '../cold/cold-tier.ts';
 import type { Principal } from '../contract.ts';
 import type { Live } from '../live/live.ts';
 import { Session, type SessionOptions, type SessionServices } from '../session/session.ts';
@@ -31,6 +32,7 @@ export interface DatabaseParts {
   readonly users: Users;
   readonly apiTokens: ApiTokens;
   readonly live: Live;
+  readonly cold: ColdTier | undefined;
   readonly services: SessionServices;
   secret(name: string, bytes: number): Promise<Uint8Array>;
   status(): DatabaseStatus;
@@ -48,6 +50,8 @@ export class Database {
   readonly users: Users;
   readonly apiTokens: ApiTokens;
   readonly live: Live;
+  /** What reads and writes segments; `undefined` in memory. */
+  readonly cold: ColdTier | undefined;
   readonly #parts: DatabaseParts;
   #closed: Promise<void> | undefined;
 
@@ -57,6 +61,7 @@ export class Database {
     this.users = parts.users;
     this.apiTokens = parts.apiTokens;
     this.live = parts.live;
+    this.cold = parts.cold;
     this.#parts = parts;
   }
 

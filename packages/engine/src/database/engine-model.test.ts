@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { KalamError } from '@kalamdb/protocol';
 import type { Durability } from '@kalamdb/storage';
 import { SeededRandom, VirtualTime } from '@kalamdb/testing';
 import { expect, it } from 'vitest';
@@ -57,12 +58,15 @@ class World {
   readonly #time: VirtualTime = new VirtualTime();
   readonly #directory: string | undefined;
   readonly #durability: Durability;
+  /** Rows are moved into segments at any time. */
+  readonly #flushes: boolean;
   readonly #places: readonly Place[];
   #database: Database | undefined;
   #subscriptions = 0;
   #marks = 0;
 
-  constructor(options: { directory: string | undefined; durability: Durability; seed: number }) {
+  constructor(options: { directory: string | undefined; durability: Durability; seed: number; flushes?: boolean }) {
+    this.#flushes = options.flushes === true;
     this.#random = new SeededRandom(options.seed);
     this.#directory = options.directory;
     this.#durability = options.durability;
@@ -72,7 +76,14 @@ class World {
 
   async open(): Promise<void> {
     const time = this.#time;
-    const options = { directory: this.#directory, durability: this.#durability, clock: time, timers: time, random: this.#random };
+    const options = {
+      directory: this.#directory,
+      durability: this.#durability,
+      clock: time,
+      timers: time,
+      random: this.#random,
+      cold: { segmentRowsMax: 3, mergedRowsMax: 12, deletedRetentionHours: 4 },
+    };
     this.#database = await this.#pumped(openDatabase(options));
     for (const place of this.#places) if (place.state.exists) await this.#observe(place);
   }
@@ -83,15 +94,17 @@ class World {
   }
 
   async close(): Promise<void> {
+    this.#countCold();
     await this.#pumped(this.#db.close());
   }
 
   async step(): Promise<void> {
     const missing = TABLE_NAMES.find((table) => this.#placesOf(table)[0]?.state.exists === false);
     const dice = this.#random.integer(20);
+    if (this.#flushes && this.#random.integer(2) === 0) await this.#pumped(this.#flush());
     if (missing !== undefined && dice < 10) await this.#create(missing);
     else if (dice === 10 && this.#directory !== undefined) await this.#restart();
-    else if (dice === 11) this.#expire();
+    else if (dice === 11) await this.#expire();
     else await this.#round();
     await this.#checkAll();
   }
@@ -111,8 +124,8 @@ class World {
     return found;
   }
 
-  #count(what: string): void {
-    this.counts[what] = (this.counts[what] ?? 0) + 1;
+  #count(what: string, times = 1): void {
+    if (times > 0) this.counts[what] = (this.counts[what] ?? 0) + times;
   }
 
   /** Several sessions at once, each with a few statements on its partitions, then what they saw against the model. */
@@ -134,7 +147,8 @@ class World {
         this.#count(`${operation.kind} ${outcomeOf(operation, answer)}`);
       }
     });
-    await this.#pumped(Promise.all(sessions));
+    const flushing = this.#flushes ? this.#flush() : Promise.resolve();
+    await this.#pumped(Promise.all([...sessions, flushing]));
     this.#count('round');
     for (const place of this.#places) {
       const own = runs.map((session) => session.filter((run) => run.place.table === place.table));
@@ -143,6 +157,35 @@ class World {
       place.state = checkRound({ start, observed, sessions: answered.map((session) => session.map(({ entry }) => entry)) });
       place.observed = [];
     }
+  }
+
+  /** Moves the rows of some partitions into segments, merges some, and lets old tombstones go. */
+  async #flush(what?: number): Promise<void> {
+    const { cold } = this.#db;
+    const flushes = this.#places.flatMap(async (place) => {
+      const table = cold?.catalog.table('app', place.table);
+      if (cold === undefined || table === undefined || table.kind === 'stream' || this.#random.integer(2) === 0) return;
+      try {
+        const partition = table.partitionFor(place.owner.userId);
+        const dice = what ?? this.#random.integer(4);
+        if (dice === 0) this.#count('hot tombstones', await cold.hotTombstones.remove(table, partition));
+        if (dice < 3) await cold.flusher.flushPartition(partition);
+        if (dice > 1) await cold.compactor.compactPartition(partition, { extent: this.#random.integer(3) === 0 ? 'due' : 'all' });
+      } catch (error) {
+        if (!(error instanceof KalamError) || error.code !== 'SHUTTING_DOWN') throw error;
+      }
+    });
+    await Promise.all(flushes);
+  }
+
+  #countCold(): void {
+    const { cold } = this.#db;
+    if (cold === undefined) return;
+    const { flusher, lookUps, segments, compactor } = cold;
+    const { found, spared } = segments.counts;
+    const { runs, expired, overtaken: overtakenMerged } = compactor.counts;
+    const counts = { ...flusher.counts, ...lookUps.counts, found, spared, runs, expired, overtakenMerged };
+    for (const [what, count] of Object.entries(counts)) this.#count(`cold ${what}`, count);
   }
 
   #operation(place: Place, deleting: Set<string>): Operation {
@@ -201,11 +244,14 @@ class World {
       before = before === undefined ? answer : undefined;
       return answer;
     });
+    const flushing = this.#flushes ? this.#flush() : Promise.resolve();
     if (this.#random.integer(2) === 0) await this.#pumped(settle());
+    this.#countCold();
     const closed = this.#db.close();
     const late = await this.#pumped(this.#run(ROOT, 'SELECT id FROM app.board'));
     expect(late).toMatchObject({ kind: 'error' });
     await this.#pumped(closed);
+    await this.#pumped(flushing);
     for (const [index, answer] of (await this.#pumped(Promise.all(answers))).entries()) {
       const write = writes[index];
       if (write === undefined) continue;
@@ -220,8 +266,9 @@ class World {
     this.#count('restart');
   }
 
-  #expire(): void {
+  async #expire(): Promise<void> {
     this.#time.advance(TTL_SECONDS * 1000);
+    if (this.#flushes) await this.#pumped(this.#flush(0));
     for (const place of this.#placesOf('events')) if (place.state.exists) place.state = EMPTY;
     this.#count('expire');
   }
@@ -245,6 +292,9 @@ class World {
       const operation = { mark: 0, kind: 'read' } as const;
       const answer = await this.#pumped(this.#run(place.owner, sqlOf(place.table, operation)));
       checkRound({ start: place.state, observed: place.observed, sessions: [[{ operation, answer }]] });
+      if (!place.state.exists) continue;
+      const counted = await this.#pumped(this.#run(place.owner, `SELECT COUNT(*) FROM ${place.table}`));
+      expect(counted).toEqual({ kind: 'rows', rows: [[BigInt(place.state.rows.size)]] });
     }
   }
 
@@ -357,17 +407,20 @@ const RUNS: readonly {
   readonly seed: number;
   readonly steps: number;
   readonly statements: number;
+  readonly flushes?: boolean;
 }[] = long?.seeds.map((seed) => ({
   where: seed % 2 === 0 ? 'memory' : 'directory',
   durability: seed % 4 < 2 ? 'relaxed' : 'sync',
   seed,
   steps: 0,
   statements: long.statements,
+  flushes: seed % 3 === 0,
 })) ?? [
   { where: 'memory', durability: 'relaxed', seed: 1, steps: 200, statements: 0 },
   { where: 'memory', durability: 'sync', seed: 2, steps: 200, statements: 0 },
   { where: 'directory', durability: 'relaxed', seed: 3, steps: 50, statements: 0 },
   { where: 'directory', durability: 'sync', seed: 4, steps: 50, statements: 0 },
+  { where: 'directory', durability: 'relaxed', seed: 5, steps: 25, statements: 0, flushes: true },
 ];
 const TIMEOUT_MILLIS = long === undefined ? 60_000 : 3_600_000;
 
@@ -375,10 +428,10 @@ const TIMEOUT_MILLIS = long === undefined ? 60_000 : 3_600_000;
 const totals: Record<string, number> = {};
 
 it.each(RUNS)(
-  'every answer of several sessions fits one order of commits: $where, $durability, seed $seed',
+  'every answer of several sessions fits one order of commits: $where, $durability, seed $seed, flushes $flushes',
   async (run) => {
     const directory = run.where === 'memory' ? undefined : mkdtempSync(join(tmpdir(), 'kalamdb-engine-'));
-    const world = new World({ directory, durability: run.durability, seed: run.seed });
+    const world = new World({ directory, durability: run.durability, seed: run.seed, flushes: run.flushes === true });
     try {
       await world.open();
       await world.prepare();
@@ -395,5 +448,8 @@ it.each(RUNS)(
 
 it('every kind of outcome has occurred in these runs', () => {
   const restarts = RUNS.some(({ where }) => where === 'directory') ? ['restart', 'closing count', 'closing error'] : [];
-  expect([...OUTCOMES, ...restarts].filter((outcome) => totals[outcome] === undefined)).toEqual([]);
+  const cold = RUNS.some(({ flushes }) => flushes === true)
+    ? ['segments', 'overtaken', 'purged', 'lookUps', 'found', 'spared', 'runs']
+    : [];
+  expect([...OUTCOMES, ...restarts, ...cold.map((what) => `cold ${what}`)].filter((outcome) => totals[outcome] === undefined)).toEqual([]);
 });

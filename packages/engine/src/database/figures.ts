@@ -8,6 +8,7 @@ import type { LiveCounters } from '../live/counters.ts';
 import type { Live } from '../live/live.ts';
 import type { RowCacheStatus } from '../partition/row-cache.ts';
 import type { Sequencer, SequencerFigures } from '../sequencer/sequencer.ts';
+import type { RaceCounts } from '../write/write-target.ts';
 import type { EventLoopFigures, EventLoopMonitor } from './event-loop-monitor.ts';
 
 /** What a running database does and holds, read when it is asked for. Counters only rise. */
@@ -23,6 +24,8 @@ export interface DatabaseFigures extends SequencerFigures, EventLoopFigures {
   readonly subscriptionPeak: number;
   readonly transactions: number;
   readonly plans: number;
+  /** What UPDATE … FROM and its kin have met. */
+  readonly races: Readonly<RaceCounts>;
   readonly users: number;
   readonly namespaces: number;
   readonly tables: number;
@@ -40,11 +43,12 @@ export interface FigureSources {
   readonly jobs: Pick<Jobs, 'counts'>;
   readonly transactions: { readonly size: number };
   readonly compiler: { readonly size: number };
+  readonly races: Readonly<RaceCounts>;
 }
 
 /** The figures as they are now. */
 export function databaseFigures(sources: FigureSources): DatabaseFigures {
-  const { sequencer, hot, monitor, live, catalog, jobs, transactions, compiler } = sources;
+  const { sequencer, hot, monitor, live, catalog, jobs, transactions, compiler, races } = sources;
   const { watermark } = sequencer;
   const { appliedSeq } = hot;
   return {
@@ -61,6 +65,7 @@ export function databaseFigures(sources: FigureSources): DatabaseFigures {
     subscriptionPeak: live.subscriptionPeak,
     transactions: transactions.size,
     plans: compiler.size,
+    races: { ...races },
   };
 }
 
@@ -80,6 +85,8 @@ export function figureMetrics(figures: DatabaseFigures): readonly Metric[] {
     ['row_cache_misses', rowCache.misses],
     ['plan_cache_size', figures.plans],
     ['open_transactions', figures.transactions],
+    ['write_races_lost', figures.races.lost],
+    ['write_races_latched', figures.races.latched],
     ['total_jobs', jobs.total],
     ['jobs_running', jobs.running],
     ['jobs_queued', jobs.queued],

@@ -4,6 +4,8 @@ import { pathToFileURL } from 'node:url';
 import type { Random, Timers } from '@kalamdb/protocol';
 import {
   catchUp,
+  type ExpiredTombstones,
+  type FlushedRows,
   type HotSnapshot,
   type HotStore,
   type LmdbStore,
@@ -84,6 +86,18 @@ export class LaggingStore implements HotStore {
 
   purge(tableId: number, rowsMax: number): Promise<PurgedRows> {
     return this.#hot.purge(tableId, rowsMax);
+  }
+
+  purgeFlushed(flushed: FlushedRows, rowsMax: number): Promise<PurgedRows> {
+    return this.#hot.purgeFlushed(flushed, rowsMax);
+  }
+
+  purgeTombstones(expired: ExpiredTombstones): Promise<PurgedRows> {
+    return this.#hot.purgeTombstones(expired);
+  }
+
+  load(payload: Uint8Array): Promise<void> {
+    return this.#hot.load(payload);
   }
 
   close(): Promise<void> {

@@ -3,7 +3,12 @@ import { bindSubscription, type TableInfo } from '@kalamdb/sql';
 import { grantFor } from '../access/grant.ts';
 import type { Catalog } from '../catalog/catalog.ts';
 import type { Table } from '../catalog/table.ts';
-import type { LiveSources } from '../live/sources.ts';
+import { ColdAhead } from '../cold/cold-ahead.ts';
+import type { ColdReader } from '../cold/cold-reader.ts';
+import type { Expirations } from '../cold/expirations.ts';
+import type { RowVersion } from '../contract.ts';
+import type { LiveAhead, LiveSources } from '../live/sources.ts';
+import type { PartitionView } from '../partition/partition-view.ts';
 import type { SeqGaps } from '../sequencer/seq-gaps.ts';
 import type { Sequencer } from '../sequencer/sequencer.ts';
 import { type EvaluationSources, evaluationFor } from '../session/evaluation.ts';
@@ -19,8 +24,12 @@ export function liveSources(parts: {
   readonly evaluation: EvaluationSources;
   readonly clock: Clock;
   readonly timers: Timers;
+  /** Absent: there is no cold tier. */
+  readonly reader: ColdReader | undefined;
+  /** Absent: no tombstone ever expires. */
+  readonly expirations: Expirations | undefined;
 }): LiveSources {
-  const { catalog, sequencer, gaps, evaluation, clock, timers } = parts;
+  const { catalog, sequencer, gaps, evaluation, clock, timers, reader, expirations } = parts;
   const tableOf = (info: TableInfo): Table | undefined => catalog.tableById(info.id);
   return {
     commits: sequencer,
@@ -30,12 +39,17 @@ export function liveSources(parts: {
       const snapshot = sequencer.snapshots.open();
       return {
         seq: snapshot.seq,
-        view: (info, partition) => {
+        view: (info, partition, ahead) => {
           const table = tableOf(info);
-          return table === undefined ? { scanBySeq: () => [] } : snapshot.view(table, partition);
+          return { scanBySeq: (afterSeq) => (table === undefined ? noRows() : rowsOf(snapshot.view(table, partition), ahead, afterSeq)) };
         },
         close: () => snapshot.close(),
       };
+    },
+    ahead: (info, partition) => {
+      const table = tableOf(info);
+      if (reader === undefined || table === undefined) return NOTHING_AHEAD;
+      return new ColdAhead({ reader, snapshots: sequencer.snapshots, table, partition });
     },
     bind: (sql) => bindSubscription(sql, { catalog: catalog.relations }),
     grant: (principal, info) => {
@@ -47,10 +61,30 @@ export function liveSources(parts: {
     horizon: (info, partition) => {
       const table = tableOf(info);
       if (table === undefined) return SEQ_MAX;
-      return table.kind === 'stream' ? sequencer.streams.horizon(partition) : 0n;
+      if (table.kind === 'stream') return sequencer.streams.horizon(partition);
+      const inSegments = sequencer.snapshots.read((snapshot) => snapshot.manifest(partition)?.expiredSeq) ?? 0n;
+      const inHotTier = expirations?.of(partition) ?? 0n;
+      return inSegments > inHotTier ? inSegments : inHotTier;
     },
     sinceSeq: (info) => tableOf(info)?.sinceSeq ?? 0n,
+    restoredSeq: (info) => tableOf(info)?.restoredSeq ?? 0n,
     isLost: (seq) => gaps.contains(seq),
     context: (principal) => evaluationFor(evaluation, principal, []),
   };
+}
+
+const NOTHING_AHEAD: LiveAhead = { read: () => undefined, close: () => undefined };
+
+// biome-ignore lint/correctness/useYield: a table that is gone has no rows
+function* noRows(): Generator<RowVersion, undefined> {
+  return undefined;
+}
+
+function rowsOf(view: PartitionView, ahead: LiveAhead, afterSeq: bigint): Generator<RowVersion, bigint | undefined> {
+  return ahead instanceof ColdAhead ? ahead.rows(view, afterSeq) : hotRows(view, afterSeq);
+}
+
+function* hotRows(view: PartitionView, afterSeq: bigint): Generator<RowVersion, undefined> {
+  yield* view.scanBySeq(afterSeq);
+  return undefined;
 }

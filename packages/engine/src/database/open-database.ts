@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import {
   type Clock,
   kalamError,
@@ -21,11 +22,13 @@ import { registerViews, type ViewSources } from '../catalog/views/register-views
 import type { ServerLogLine } from '../catalog/views/server-logs-view.ts';
 import type { Setting } from '../catalog/views/settings-view.ts';
 import type { Metric } from '../catalog/views/stats-view.ts';
+import type { ColdTier, ColdTierSettings } from '../cold/cold-tier.ts';
+import { Manifests } from '../cold/manifests.ts';
 import type { DdlContext } from '../ddl/ddl-context.ts';
 import { runDdl } from '../ddl/run-statement.ts';
 import { type JobOptions, Jobs } from '../jobs/jobs.ts';
 import { Live } from '../live/live.ts';
-import { someRow } from '../partition/table-rows.ts';
+import type { ColdTables } from '../read/cold-select.ts';
 import { GeneralExecutor } from '../read/general/general-executor.ts';
 import { QueryRunner } from '../read/query-runner.ts';
 import { NO_ROW_LIMITS, type RowLimits } from '../read/row-limits.ts';
@@ -39,6 +42,7 @@ import { REQUEST_LIMITS, type RequestLimits } from '../session/request.ts';
 import type { SessionServices } from '../session/session.ts';
 import type { StatementRecord } from '../session/statement-record.ts';
 import { type ViewBinding, viewQueryColumns } from '../session/view-query.ts';
+import { StorageRegistry } from '../stores/storage-registry.ts';
 import type { TransactionLimits } from '../transaction/transaction.ts';
 import { Transactions } from '../transaction/transactions.ts';
 import { Autocommit } from '../write/autocommit.ts';
@@ -49,12 +53,17 @@ import { EventLoopMonitor } from './event-loop-monitor.ts';
 import { type DatabaseFigures, databaseFigures, figureMetrics } from './figures.ts';
 import { liveQueryRecords } from './live-query-records.ts';
 import { liveSources } from './live-sources.ts';
+import { manifestEntries } from './manifest-entries.ts';
 import { openAccess } from './open-access.ts';
+import { openBackups } from './open-backups.ts';
+import { openCold } from './open-cold.ts';
 import { openStorage, type Storage } from './open-storage.ts';
 import { readingRights } from './reading-rights.ts';
 import { Secrets } from './secrets.ts';
-import { tableFigures } from './table-figures.ts';
+import { rowFinder, tableFigures } from './table-figures.ts';
 
+/** The folder in the data directory for answers that are made faster than they are read. */
+const SPOOL_NAME = 'spool';
 /** Plans that are kept for statements of the same shape. */
 const PLANS_MAX = 2000;
 
@@ -77,6 +86,8 @@ export interface DatabaseOptions {
   readonly userSubscriptionsMax?: number | undefined;
   /** Size of each file of the log, 64 MiB unless given. */
   readonly logFileBytes?: number | undefined;
+  /** What copies of segments that lie in other storages take on the disk at most; 1 GiB unless given. */
+  readonly segmentCacheBytesMax?: number | undefined;
   /** Heap weight of the ChangeSets kept for exact replay. */
   readonly tailBytesMax?: number | undefined;
   readonly transactionLimits?: Partial<TransactionLimits> | undefined;
@@ -90,11 +101,15 @@ export interface DatabaseOptions {
   readonly metrics?: (() => Iterable<Metric>) | undefined;
   /** A statement that reads for longer fails with STATEMENT_TIMEOUT; 30 s unless given. */
   readonly statementTimeoutMillis?: number | undefined;
+  /** Memory of joins and all other general queries together; 512 MiB unless given. */
+  readonly generalMemoryBytesMax?: number | undefined;
   /** Bounds of what a SELECT answers; none unless given. */
   readonly rowLimits?: RowLimits | undefined;
   readonly requestLimits?: Partial<RequestLimits> | undefined;
   /** Bounds of background jobs. */
   readonly jobs?: JobOptions | undefined;
+  /** Bounds of the cold tier. */
+  readonly cold?: ColdTierSettings | undefined;
   /** Told of each statement that ran, at once. It must be quick and must not throw. */
   readonly onStatement?: ((record: StatementRecord) => void) | undefined;
   /** Rows of `system.server_logs`, oldest first. */
@@ -146,38 +161,37 @@ export async function databaseOn(storage: Storage, options: DatabaseOptions): Pr
 async function assemble(storage: Storage, environment: Environment, options: DatabaseOptions): Promise<Database> {
   const { clock, random, timers, nodeId } = environment;
   const { directory, files = systemFiles, durability, userSubscriptionsMax, transactionLimits: limits } = options;
-  const sequencer = openSequencer(storage, environment, options);
-  const gaps = await openGaps(sequencer, storage);
-  const latches = new LatchTable(timers);
-  const hasher = new PasswordHasher(options.passwordCost ?? DEFAULT_PASSWORD_COST, random);
-  const catalog = await openCatalog(sequencer, options, hasher);
-  const commit: DdlContext['commit'] = (turn) => sequencer.submit(turn, { alone: true });
+  const tiers = await openTiers(storage, environment, options);
+  const { hot, sequencer, gaps, latches, hasher, catalog, storages, cold, reader, lookUps } = tiers;
   const { audit, ...access } = openAccess({ catalog, sequencer, hasher, ...environment }, options);
   const evaluation: EvaluationSources = { clock, random, ids: new SnowflakeSequence({ clock, node: nodeId }) };
-  const live = new Live(liveSources({ catalog, sequencer, gaps, evaluation, clock, timers }), { userSubscriptionsMax });
   const isCurrent = (table: Table): boolean => catalog.tableById(table.id) === table;
-  const queries = openQueries(sequencer, storage, { ...environment, timeoutMillis: options.statementTimeoutMillis });
-  const general = new GeneralExecutor({ slices: sequencer.slices, clock, timers, timeoutMillis: options.statementTimeoutMillis });
-  const transactions = new Transactions({ sequencer, latches, queries, clock, timers, random, isCurrent, limits });
+  const live = new Live(liveSources({ catalog, sequencer, gaps, evaluation, clock, timers, reader, expirations: cold?.expirations }), {
+    userSubscriptionsMax,
+  });
+  const queries = openQueries(sequencer, storage, { ...environment, files, cold, timeoutMillis: options.statementTimeoutMillis });
+  const general = openGeneral(sequencer, storage, { ...options, ...environment, coldTables: cold });
+  const transactions = new Transactions({ sequencer, latches, queries, clock, timers, random, isCurrent, limits, cold: lookUps });
   const monitor = new EventLoopMonitor();
   const compiler = new StatementCompiler({ plansMax: PLANS_MAX });
-  const { hot } = storage;
-  const jobs = new Jobs({ catalog, sequencer, hot, ...environment, ...options.jobs });
-  const figures = (): DatabaseFigures => databaseFigures({ sequencer, hot, monitor, live, catalog, jobs, transactions, compiler });
+  const backups = openBackups({ storage, catalog, sequencer, storages, ...environment, files });
+  const jobs = new Jobs({ catalog, sequencer, hot, cold, ...environment, ...options.jobs, executors: backups.executors });
+  const races = { lost: 0, latched: 0 };
+  const figures = (): DatabaseFigures => databaseFigures({ sequencer, hot, monitor, live, catalog, jobs, transactions, compiler, races });
   const stopEnding = followCatalog(catalog, { live, rowCache: sequencer.rowCache });
   registerViews(catalog, {
     nodeId,
     ...readingRights(catalog, compiler),
     ...serverViews(options, figures),
-    liveQueries: () => liveQueryRecords(live.list()),
-    transactions: () => transactions.list(),
+    ...openWork({ catalog, live, transactions, cold }),
   });
-  await jobs.start();
-  const startedAtMillis = clock.now();
+  const startedAtMillis = await startWork({ jobs, cold, clock });
   const services: SessionServices = {
     catalog,
     compiler,
-    autocommit: new Autocommit({ sequencer, latches, queries, isCurrent }),
+    races,
+    autocommit: new Autocommit({ sequencer, latches, queries, isCurrent, cold: lookUps }),
+    cold: reader,
     transactions,
     queries,
     general,
@@ -192,11 +206,10 @@ async function assemble(storage: Storage, environment: Environment, options: Dat
         users: access.users,
         random,
         jobs: jobs.ledger,
-        commit,
-        settle: () => sequencer.settle(),
-        someRow: async (table, test) => queries.run(someRow(storage.hot, table, test)),
-        killLiveQuery: (liveId) => live.kill(liveId),
-        tableFigures: tableFigures({ hot: storage.hot, sequencer, queries }),
+        storages,
+        backups,
+        cold,
+        ...ddlReadings({ sequencer, live, hot, queries, cold }),
       },
       { latches, audit, evaluation, compiler, general },
     ),
@@ -205,13 +218,64 @@ async function assemble(storage: Storage, environment: Environment, options: Dat
     directory,
     ...access,
     live,
+    cold,
     services,
     secret: secretsOf(directory, files, random),
     status: () => ({ durability, startedAtMillis, nodeId, ...storageStatus(sequencer, storage), ...monitor.figures }),
     figures,
     trouble: () => sequencer.broken?.message,
-    close: () => closeAll({ audit, sequencer, monitor, transactions, stopEnding, live, queries, general, jobs, storage }),
+    close: () => closeAll({ audit, sequencer, monitor, transactions, stopEnding, live, queries, general, jobs, cold, storages, storage }),
   });
+}
+
+/** What statements that are not plans read and end. */
+function ddlReadings(parts: {
+  readonly sequencer: Sequencer;
+  readonly live: Live;
+  readonly hot: Storage['hot'];
+  readonly queries: QueryRunner;
+  readonly cold: ColdTier | undefined;
+}): Pick<DdlContext, 'commit' | 'settle' | 'someRow' | 'killLiveQuery' | 'tableFigures'> {
+  const { sequencer, live } = parts;
+  return {
+    commit: (turn) => sequencer.submit(turn, { alone: true }),
+    settle: () => sequencer.settle(),
+    someRow: rowFinder(parts),
+    killLiveQuery: (liveId) => live.kill(liveId),
+    tableFigures: tableFigures(parts),
+  };
+}
+
+/** Lets work begin that nobody asks for; answers when that was. */
+async function startWork(parts: { readonly jobs: Jobs; readonly cold: ColdTier | undefined; readonly clock: Clock }): Promise<number> {
+  await parts.jobs.start();
+  parts.cold?.start();
+  return parts.clock.now();
+}
+
+/** What rows are read from and written to, and what exists. */
+async function openTiers(storage: Storage, environment: Environment, options: DatabaseOptions) {
+  const { timers, random } = environment;
+  const { files = systemFiles, cold: settings } = options;
+  const manifests = new Manifests();
+  const sequencer = openSequencer({ ...storage, manifests }, environment, options);
+  const gaps = await openGaps(sequencer, storage);
+  const latches = new LatchTable(timers);
+  const hasher = new PasswordHasher(options.passwordCost ?? DEFAULT_PASSWORD_COST, random);
+  const catalog = await openCatalog(sequencer, options, hasher);
+  const storages = openStorages(catalog, storage, { ...options, ...environment, files });
+  const cold = await openCold({ storage, sequencer, catalog, latches, manifests, storages, ...environment, files, settings });
+  const [reader, lookUps] = [cold?.reader, cold?.lookUps];
+  return { hot: storage.hot, sequencer, gaps, latches, hasher, catalog, storages, cold, reader, lookUps };
+}
+
+function openStorages(
+  catalog: Catalog,
+  { log }: Storage,
+  options: Environment & Pick<DatabaseOptions, 'directory' | 'segmentCacheBytesMax'> & { readonly files: FileSystem },
+): StorageRegistry {
+  const { directory, segmentCacheBytesMax, files, clock, timers, random } = options;
+  return new StorageRegistry({ catalog, directory, segmentCacheBytesMax, owner: log.incarnation, files, clock, timers, random });
 }
 
 interface OpenParts {
@@ -223,6 +287,8 @@ interface OpenParts {
   readonly queries: QueryRunner;
   readonly general: GeneralExecutor;
   readonly jobs: Jobs;
+  readonly cold: ColdTier | undefined;
+  readonly storages: StorageRegistry;
   readonly storage: Storage;
   stopEnding(): void;
 }
@@ -235,8 +301,8 @@ async function closeAll({ audit, sequencer, monitor, transactions, live, stopEnd
   stopEnding();
   live.close();
   await audited;
-  const { queries, general, jobs, storage } = parts;
-  for (const part of [queries, general, jobs, sequencer, storage]) await part.close();
+  const { queries, general, jobs, cold, storages, storage } = parts;
+  for (const part of [queries, general, jobs, cold, storages, sequencer, storage]) await part?.close();
 }
 
 /** What the views of the server show, as far as whoever opened the database says it. */
@@ -249,6 +315,21 @@ function serverViews(
   return { settings, metrics: () => [...figureMetrics(figures()), ...metrics()], serverLogs, server };
 }
 
+/** What views show of the work that is going on. */
+function openWork(parts: {
+  readonly catalog: Catalog;
+  readonly live: Live;
+  readonly transactions: Transactions;
+  readonly cold: ColdTier | undefined;
+}): Pick<ViewSources, 'liveQueries' | 'transactions' | 'manifests'> {
+  const { catalog, live, transactions, cold } = parts;
+  return {
+    liveQueries: () => liveQueryRecords(live.list()),
+    transactions: () => transactions.list(),
+    manifests: manifestEntries(catalog, cold),
+  };
+}
+
 function statementOptions({
   requestLimits,
   rowLimits = NO_ROW_LIMITS,
@@ -258,7 +339,21 @@ function statementOptions({
 }
 
 function ddlRunner(
-  context: Pick<DdlContext, 'catalog' | 'users' | 'random' | 'jobs' | 'commit' | 'settle' | 'someRow' | 'killLiveQuery' | 'tableFigures'>,
+  context: Pick<
+    DdlContext,
+    | 'catalog'
+    | 'users'
+    | 'random'
+    | 'jobs'
+    | 'storages'
+    | 'backups'
+    | 'cold'
+    | 'commit'
+    | 'settle'
+    | 'someRow'
+    | 'killLiveQuery'
+    | 'tableFigures'
+  >,
   parts: {
     readonly latches: LatchTable;
     readonly audit: AuditTrail;
@@ -300,24 +395,44 @@ function secretsOf(directory: string | undefined, files: FileSystem, random: Ran
   return (name, bytes) => secrets.get(name, bytes);
 }
 
-function openQueries(
-  sequencer: Sequencer,
-  storage: Storage,
-  { clock, timers, timeoutMillis }: Pick<Environment, 'clock' | 'timers'> & { readonly timeoutMillis: number | undefined },
-): QueryRunner {
+interface QueryOptions extends Pick<Environment, 'clock' | 'timers'> {
+  readonly files: FileSystem;
+  readonly cold: ColdTables | undefined;
+  readonly timeoutMillis: number | undefined;
+}
+
+function openQueries(sequencer: Sequencer, storage: Storage, { clock, timers, files, cold, timeoutMillis }: QueryOptions): QueryRunner {
   const { snapshots, slices } = sequencer;
-  const queries = new QueryRunner({ snapshots, slices, clock, timers, hotPath: storage.directory?.hotPath, timeoutMillis });
+  const { directory } = storage;
+  const spool = directory === undefined ? undefined : { files, path: join(directory.path, SPOOL_NAME) };
+  const queries = new QueryRunner({ snapshots, slices, clock, timers, hotPath: directory?.hotPath, spool, cold, timeoutMillis });
   storage.onReopen(() => queries.letGo());
   return queries;
+}
+
+function openGeneral(
+  { snapshots, slices }: Sequencer,
+  storage: Storage,
+  options: Environment & DatabaseOptions & { readonly coldTables: ColdTables | undefined },
+): GeneralExecutor {
+  const { clock, timers, statementTimeoutMillis: timeoutMillis, generalMemoryBytesMax: memoryBytesMax, coldTables: cold } = options;
+  const hotPath = storage.directory?.hotPath;
+  const general = new GeneralExecutor({ snapshots, slices, clock, timers, hotPath, cold, timeoutMillis, memoryBytesMax });
+  storage.onReopen(() => general.letGo());
+  return general;
 }
 
 function storageStatus({ watermark }: Sequencer, { hot, log }: Storage): Pick<DatabaseStatus, 'watermark' | 'appliedSeq' | 'incarnation'> {
   return { watermark, appliedSeq: hot.appliedSeq, incarnation: log.incarnation };
 }
 
-function openSequencer(storage: Storage, environment: Environment, options: DatabaseOptions): Sequencer {
+function openSequencer(
+  storage: Storage & { readonly manifests: Manifests },
+  environment: Environment,
+  options: DatabaseOptions,
+): Sequencer {
   const { clock, timers, nodeId, warn } = environment;
-  const { log, hot } = storage;
+  const { log, hot, manifests } = storage;
   const snapshot = hot.snapshot();
   const { reservation, startAt } = SeqReservation.load(snapshot);
   snapshot.close();
@@ -330,6 +445,7 @@ function openSequencer(storage: Storage, environment: Environment, options: Data
     clock,
     timers,
     reservation,
+    manifests,
     tailBytesMax: options.tailBytesMax,
     warn,
   });

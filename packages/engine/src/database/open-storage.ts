@@ -1,5 +1,6 @@
 import type { Random, Timers } from '@kalamdb/protocol';
 import {
+  CatchUp,
   type CommitLog,
   catchUp,
   type DataDirectory,
@@ -13,6 +14,7 @@ import {
   openLmdbStore,
   openMemoryLog,
   openMemoryStore,
+  takeOverRestored,
 } from '@kalamdb/storage';
 
 /** The stores of an open database, the hot tier standing at the end of the log. */
@@ -57,10 +59,12 @@ async function openFiles(directory: string, options: StorageOptions): Promise<St
   let hot: LmdbStore | undefined;
   let log: FileCommitLog | undefined;
   try {
+    await takeOverRestored(files, opened.path);
     hot = await openLmdbStore({ path: opened.hotPath, random, timers, onFailed });
     const { incarnation, appliedSeq } = hot;
-    log = await openFileLog({ directory: opened.logPath, files, timers, random, incarnation, startSeq: appliedSeq, fileBytes });
-    await catchUp(log, hot);
+    const follower = new CatchUp(hot);
+    log = await openFileLog({ directory: opened.logPath, files, timers, random, incarnation, startSeq: appliedSeq, fileBytes, follower });
+    await catchUp(log, hot, follower);
     const store = hot;
     return assemble(log, hot, { directory: opened, onReopen: (letGo) => store.onReopen(letGo) });
   } catch (error) {

@@ -33,11 +33,14 @@ class FailingFiles {
       readSync,
       open: async (path, mode) => this.#file(await this.#call(() => openFile(path, mode))),
       rename: (from, to) => this.#call(() => rest.rename(from, to)),
+      link: (from, to) => this.#call(() => rest.link(from, to)),
       remove: (path) => this.#call(() => rest.remove(path)),
+      removeDirectory: (path) => this.#call(() => rest.removeDirectory(path)),
       list: (directory) => this.#call(() => rest.list(directory)),
       stat: (path) => this.#call(() => rest.stat(path)),
       makeDirectory: (path) => this.#call(() => rest.makeDirectory(path)),
       syncDirectory: (path) => this.#call(() => rest.syncDirectory(path)),
+      space: (path) => this.#call(() => rest.space(path)),
     };
   }
 

@@ -3,7 +3,7 @@ import type { Principal, StatementResult } from '../contract.ts';
 import type { LiveFrame } from '../live/frame.ts';
 import { StatementError } from '../session/statement-error.ts';
 import type { Database } from './database.ts';
-import { databaseOn, openDatabase } from './open-database.ts';
+import { type DatabaseOptions, databaseOn, openDatabase } from './open-database.ts';
 
 /** The principal of most statements. */
 export const ROOT: Principal = { userId: 'root', role: 'system' };
@@ -38,7 +38,7 @@ export class StatementWorld {
   }
 
   /** Opens one in memory, or in a directory, with the namespace `app` when it is new. */
-  static async open(options: { directory?: string; clock?: Clock } = {}): Promise<StatementWorld> {
+  static async open(options: Partial<Pick<DatabaseOptions, 'directory' | 'clock' | 'jobs' | 'cold'>> = {}): Promise<StatementWorld> {
     const world = new StatementWorld(await openDatabase({ durability: 'relaxed', directory: undefined, ...options }));
     await world.run('CREATE NAMESPACE IF NOT EXISTS app');
     return world;
@@ -75,6 +75,22 @@ export class StatementWorld {
       if (found instanceof KalamError) return `${found.code}: ${found.message}`;
       throw error;
     }
+  }
+
+  /** Moves all rows of a table in `app` into segments: those of everybody, or of one owner. */
+  async flush(name: string, owner = ''): Promise<unknown> {
+    const { cold } = this.database;
+    const table = cold?.catalog.table('app', name);
+    if (cold === undefined || table === undefined) throw new Error('there is no cold tier, or no such table');
+    return cold.flusher.flushPartition(table.partitionFor(owner));
+  }
+
+  /** Merges all segments of a table in `app`: those of everybody, or of one owner. */
+  async compact(name: string, owner = '', extent: 'all' | 'due' = 'all'): Promise<void> {
+    const { cold } = this.database;
+    const table = cold?.catalog.table('app', name);
+    if (cold === undefined || table === undefined) throw new Error('there is no cold tier, or no such table');
+    await cold.compactor.compactPartition(table.partitionFor(owner), { extent });
   }
 
   /** What a subscriber is told from now on, and how to end it. */

@@ -2,11 +2,14 @@ import { kalamError, type Random } from '@kalamdb/protocol';
 import type { EvalContext, ResultColumnInfo } from '@kalamdb/sql';
 import { hasRole } from '../access/grant.ts';
 import type { Users } from '../access/users.ts';
+import type { Backups } from '../backup/backups.ts';
 import type { Catalog } from '../catalog/catalog.ts';
 import type { SystemWriter } from '../catalog/system-tables/repository.ts';
 import type { Table } from '../catalog/table.ts';
+import type { ColdTier } from '../cold/cold-tier.ts';
 import type { Principal, Role, RowVersion, StatementResult } from '../contract.ts';
 import type { JobLedger } from '../jobs/job-ledger.ts';
+import type { StorageRegistry } from '../stores/storage-registry.ts';
 
 /** How much there is of a table. */
 export interface TableFigures {
@@ -27,6 +30,10 @@ export interface DdlContext {
   readonly users: Users;
   readonly random: Random;
   readonly jobs: JobLedger;
+  readonly storages: StorageRegistry;
+  readonly backups: Backups;
+  /** `undefined` in memory: nothing can be flushed. */
+  readonly cold: ColdTier | undefined;
   /** Runs one turn as DDL: alone in its group, synced. Resolves when it is durable and the catalog has seen it. */
   commit<T>(turn: (writer: SystemWriter) => T): Promise<T>;
   /** Runs `work` while no other DDL runs. */

@@ -9,10 +9,6 @@ type NotBuilt = Extract<Statement, { kind: 'not-implemented' }>;
 const LEAST_ROLES: ReadonlyMap<string, readonly [role: Role, refusal: string]> = new Map([
   ['CONSUME FROM', ['service', 'Only service, dba, or system roles can consume from topics']],
   ['ACK', ['service', 'Only service, dba, or system roles can acknowledge topic offsets']],
-  ...['STORAGE FLUSH ALL', 'STORAGE COMPACT ALL'].map((what): [string, readonly [Role, string]] => [
-    what,
-    ['service', `${what} requires Service, DBA, or System role`],
-  ]),
 ] satisfies [string, readonly [Role, string]][]);
 
 /** Refuses a statement that is not built: whoever may not issue it hears that first, everybody else NOT_IMPLEMENTED. */

@@ -1,9 +1,11 @@
 import { plainType, SnowflakeSequence } from '@kalamdb/protocol';
 import type { ColumnDefinition, QualifiedName, Statement, TableOptions } from '@kalamdb/sql';
+import { openMemoryStore, systemFiles } from '@kalamdb/storage';
 import { SeededRandom, VirtualTime } from '@kalamdb/testing';
 import { describe, expect, it } from 'vitest';
 import type { Accounts } from '../access/accounts.ts';
 import { PasswordHasher } from '../access/password.ts';
+import { Backups } from '../backup/backups.ts';
 import { type CatalogWorld, openCatalog } from '../catalog/catalog.fixture.ts';
 import { NO_OPTIONS } from '../catalog/table.ts';
 import type { Principal, Role, StatementResult } from '../contract.ts';
@@ -11,6 +13,7 @@ import { openAccess } from '../database/open-access.ts';
 import { JobIndex } from '../jobs/job-index.ts';
 import { JobLedger } from '../jobs/job-ledger.ts';
 import { evaluationFor } from '../session/evaluation.ts';
+import { StorageRegistry } from '../stores/storage-registry.ts';
 import { runDdl } from './run-statement.ts';
 
 const root: Principal = { userId: 'root', role: 'system' };
@@ -30,6 +33,10 @@ function worldOf(world: CatalogWorld, environment: { time: VirtualTime; random: 
   const { time, random } = environment;
   const { accounts, users } = openAccess({ catalog, sequencer, hasher, random, clock: time, timers: time, warn: () => undefined }, {});
   const jobs = new JobLedger({ index: new JobIndex(), random, nodeId: 1, executors: new Map() });
+  const clocks = { clock: time, timers: time };
+  const storages = new StorageRegistry({ catalog, directory: undefined, owner: 'test', files: systemFiles, random, ...clocks });
+  const nowhere = { directory: undefined, incarnation: '', hot: openMemoryStore() };
+  const backups = new Backups({ ...clocks, ...nowhere, catalog, sequencer, stores: storages, files: systemFiles, random });
   const run = (statement: Statement, principal = root): Promise<StatementResult> =>
     runDdl(statement, {
       principal,
@@ -38,6 +45,9 @@ function worldOf(world: CatalogWorld, environment: { time: VirtualTime; random: 
       users,
       random: environment.random,
       jobs,
+      storages,
+      backups,
+      cold: undefined,
       commit,
       settle: () => sequencer.flush(),
       someRow: () => Promise.resolve(false),

@@ -2,6 +2,7 @@ import { kalamError } from '@kalamdb/protocol';
 import type { Statement } from '@kalamdb/sql';
 import type { StatementResult } from '../contract.ts';
 import { alterTable } from './alter-table.ts';
+import { isBackupStatement, runBackupStatement } from './backup-statements.ts';
 import { createTable } from './create-table.ts';
 import type { DdlContext } from './ddl-context.ts';
 import { describeTable } from './describe-table.ts';
@@ -10,14 +11,16 @@ import { killJob } from './jobs.ts';
 import { killLiveQuery, subscribeTo } from './live-statements.ts';
 import { alterNamespace, createNamespace, dropNamespace, showNamespaces, useNamespace } from './namespaces.ts';
 import { refuseNotBuilt } from './not-built.ts';
-import { showColumns, showManifest, showStats, showStorages } from './show-statements.ts';
+import { showColumns, showManifest, showStats } from './show-statements.ts';
 import { showTables } from './show-tables.ts';
-import { storageTable } from './storage-statements.ts';
+import { isStorageStatement, runStorageStatement } from './storage-statements.ts';
 import { alterUser, createUser, dropUser } from './users.ts';
 import { createView, dropView } from './views.ts';
 
 /** Runs a statement that is not a plan: DDL, SHOW, DESCRIBE, USE, users. */
 export async function runDdl(statement: Statement, context: DdlContext): Promise<StatementResult> {
+  if (isStorageStatement(statement)) return runStorageStatement(statement, context);
+  if (isBackupStatement(statement)) return runBackupStatement(statement, context);
   switch (statement.kind) {
     case 'create-namespace':
       return createNamespace(statement, context);
@@ -41,8 +44,6 @@ export async function runDdl(statement: Statement, context: DdlContext): Promise
       return dropTable(statement, context);
     case 'show-tables':
       return showTables(statement, context);
-    case 'show-storages':
-      return showStorages(context);
     case 'show-manifest':
       return showManifest(context);
     case 'show-columns':
@@ -52,9 +53,6 @@ export async function runDdl(statement: Statement, context: DdlContext): Promise
       return showStats(statement, context);
     case 'kill-job':
       return killJob(statement, context);
-    case 'storage-flush-table':
-    case 'storage-compact-table':
-      return storageTable(statement, context);
     case 'kill-live-query':
       return killLiveQuery(statement, context);
     case 'subscribe-to':

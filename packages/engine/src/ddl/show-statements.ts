@@ -3,7 +3,7 @@ import type { Statement } from '@kalamdb/sql';
 import { grantFor, isAdmin } from '../access/grant.ts';
 import { STORAGES, storageRepository } from '../catalog/system-tables/storages.ts';
 import { arrowTypeName } from '../catalog/views/arrow-type.ts';
-import { MANIFEST } from '../catalog/views/empty-views.ts';
+import { MANIFEST } from '../catalog/views/manifest-view.ts';
 import type { ResultColumn, StatementResult } from '../contract.ts';
 import { type DdlContext, requireUser } from './ddl-context.ts';
 import { namedRelation, namedTable } from './named-relation.ts';
@@ -18,16 +18,19 @@ function rowsResult(context: DdlContext, columns: readonly ResultColumn[], rows:
 /** `SHOW STORAGES`: the rows of `system.storages`, credentials masked. */
 export async function showStorages(context: DdlContext): Promise<StatementResult> {
   requireUser(context, 'SHOW STORAGES');
-  const rows = [...context.catalog.storages()].map((record) =>
-    storageRepository.toRow({ ...record, credentials: record.credentials === undefined ? undefined : '"***"' }),
-  );
+  const rows = [...context.catalog.storages()].map((record) => storageRepository.toRow(record).slice(0, STORAGES.columns.length));
   return rowsResult(context, resultColumns(STORAGES), rows);
 }
 
 /** `SHOW MANIFEST`: the rows of `system.manifest`. */
 export async function showManifest(context: DdlContext): Promise<StatementResult> {
   requireUser(context, 'SHOW MANIFEST');
-  return rowsResult(context, resultColumns(MANIFEST), []);
+  const rows = [...(context.catalog.provider(MANIFEST.id)?.rows(context.principal) ?? [])];
+  return rowsResult(
+    context,
+    resultColumns(MANIFEST),
+    rows.map(({ cells }) => cells),
+  );
 }
 
 /** `DESCRIBE t` and `SHOW COLUMNS FROM t` (sql-dialect B30), of a table or a view: Arrow types, YES and NO. */

@@ -1,19 +1,37 @@
-import { kalamError } from '@kalamdb/protocol';
 import type { Statement } from '@kalamdb/sql';
 import type { StatementResult } from '../contract.ts';
-import { type DdlContext, requireRole } from './ddl-context.ts';
+import type { DdlContext } from './ddl-context.ts';
+import { flushOrCompactAll, flushOrCompactTable } from './flush-statements.ts';
+import { showStorages } from './show-statements.ts';
+import { alterStorage, checkStorageNow, createStorage, dropStorage } from './storages.ts';
 
-/** `STORAGE {FLUSH|COMPACT} TABLE ns.t` (sql-dialect B22): streams never leave memory; the others have no cold tier yet. */
-export async function storageTable(
-  statement: Extract<Statement, { kind: 'storage-flush-table' | 'storage-compact-table' }>,
-  context: DdlContext,
-): Promise<StatementResult> {
-  const what = statement.kind === 'storage-flush-table' ? 'STORAGE FLUSH TABLE' : 'STORAGE COMPACT TABLE';
-  requireRole(context, 'service', `${what} requires Service, DBA, or System role`);
-  const namespace = (statement.table.namespace ?? context.namespace).toLowerCase();
-  const name = statement.table.name.toLowerCase();
-  const table = context.catalog.table(namespace, name);
-  if (table === undefined) throw kalamError('TABLE_MISSING', { namespace, name });
-  if (table.kind === 'stream') throw kalamError('INVALID_OPERATION', { reason: `${what} is not supported for STREAM tables` });
-  throw kalamError('NOT_IMPLEMENTED', { what });
+type StorageStatement = Extract<Statement, { kind: `storage-${string}` | `${string}-storage` | 'show-storages' }>;
+
+/** Whether a statement is about storages or what lies in them. */
+export function isStorageStatement(statement: Statement): statement is StorageStatement {
+  return /^storage-|-storages?$/.test(statement.kind);
+}
+
+/** Runs the statements about storages and what lies in them (sql-dialect B21, B22). */
+export async function runStorageStatement(statement: StorageStatement, context: DdlContext): Promise<StatementResult> {
+  switch (statement.kind) {
+    case 'show-storages':
+      return showStorages(context);
+    case 'create-storage':
+      return createStorage(statement, context);
+    case 'alter-storage':
+      return alterStorage(statement, context);
+    case 'drop-storage':
+      return dropStorage(statement, context);
+    case 'storage-check':
+      return checkStorageNow(statement, context);
+    case 'storage-flush-table':
+    case 'storage-compact-table':
+      return flushOrCompactTable(statement, context);
+    case 'storage-flush-all':
+    case 'storage-compact-all':
+      return flushOrCompactAll(statement, context);
+    default:
+      return statement satisfies never;
+  }
 }

@@ -4,6 +4,7 @@ import type { Catalog } from '../catalog/catalog.ts';
 import { type DroppedTableRecord, droppedTableRepository } from '../catalog/system-tables/dropped-tables.ts';
 import type { JobRecord } from '../catalog/system-tables/jobs.ts';
 import type { SystemWriter } from '../catalog/system-tables/repository.ts';
+import type { ColdTier } from '../cold/cold-tier.ts';
 import type { Sequencer } from '../sequencer/sequencer.ts';
 import type { JobContext, JobExecutor, JobOutcome } from './executor.ts';
 import type { JobLedger, JobRequest } from './job-ledger.ts';
@@ -68,6 +69,8 @@ export interface CleanupSources {
   readonly catalog: Catalog;
   readonly sequencer: Pick<Sequencer, 'flush' | 'streams' | 'rowCache'>;
   readonly hot: Pick<HotStore, 'purge'>;
+  /** Absent: there are no segments. */
+  readonly cold?: ColdTier | undefined;
 }
 
 /** Removes the rows of dropped tables in small steps. What was removed stays removed, so it can be taken up again at any point. */
@@ -81,11 +84,12 @@ export function cleanupExecutor(sources: CleanupSources): JobExecutor {
   };
 }
 
-async function cleanUp({ catalog, sequencer, hot }: CleanupSources, job: JobRecord, context: JobContext): Promise<JobOutcome> {
+async function cleanUp({ catalog, sequencer, hot, cold }: CleanupSources, job: JobRecord, context: JobContext): Promise<JobOutcome> {
   const records = catalog.droppedTables().filter(({ jobId }) => jobId === job.jobId);
   // Rows that were committed before the DROP may still be on their way from the log.
   await unlessAborted(sequencer.flush(), context.signal);
   const removed = { rows: 0, bytes: 0, cached: 0 };
+  const ends: ((writer: SystemWriter) => void)[] = [];
   for (const { tableId, kind } of records) {
     if (kind === 'stream') removed.rows += sequencer.streams.tableFigures(tableId, undefined).events;
     sequencer.streams.drop(tableId);
@@ -98,11 +102,18 @@ async function cleanUp({ catalog, sequencer, hot }: CleanupSources, job: JobReco
       more = step.more;
       context.progress(`${removed.rows} rows deleted`);
     }
+    const segments = await cold?.tables.remove(tableId, context.signal);
+    if (segments === undefined) continue;
+    removed.rows += segments.rows;
+    removed.bytes += segments.bytes;
+    ends.push((writer) => segments.finish(writer));
   }
   const message = `Cleaned up ${subjectOf(records, job)} successfully - ${removed.rows} rows deleted, ${removed.bytes} bytes freed, ${removed.cached} cache entries invalidated`;
   return {
     message,
     finish: (writer) => {
+      for (const end of ends) end(writer);
+      for (const { tableId } of records) cold?.expirations.remove(writer, tableId);
       for (const record of records) droppedTableRepository.remove(writer, record);
     },
   };

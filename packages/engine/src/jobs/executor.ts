@@ -33,6 +33,8 @@ export interface JobExecutor {
   readonly onRestart: 'resume' | 'fail';
   /** Asked before each run, in a turn; `false`: there is nothing to do, and the job is skipped. */
   isNeeded?(job: JobRecord): boolean;
+  /** Whether trying again is of no use; absent: it always may be. */
+  isFinal?(error: unknown): boolean;
   /** Does the work. What it throws makes the job retry. */
   run(job: JobRecord, context: JobContext): Promise<JobOutcome>;
 }

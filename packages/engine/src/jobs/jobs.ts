@@ -4,15 +4,21 @@ import type { Catalog } from '../catalog/catalog.ts';
 import type { DroppedTableRecord } from '../catalog/system-tables/dropped-tables.ts';
 import { JOBS } from '../catalog/system-tables/jobs.ts';
 import type { SystemWriter } from '../catalog/system-tables/repository.ts';
+import type { ColdTier } from '../cold/cold-tier.ts';
 import type { Sequencer } from '../sequencer/sequencer.ts';
 import { adoptOrphans, cleanupExecutor } from './cleanup.ts';
+import { compactExecutor } from './compact.ts';
 import type { JobExecutor } from './executor.ts';
+import { flushExecutor } from './flush.ts';
+import { FLUSH_CHECK_MILLIS, FlushPolicies } from './flush-policies.ts';
 import { JOB_RETENTION_DAYS, jobCleanupExecutor, outdatedJobs } from './job-cleanup.ts';
 import { type JobCounts, JobIndex } from './job-index.ts';
 import { JobLedger } from './job-ledger.ts';
 import { isWaiting } from './job-states.ts';
+import { retentionExecutor } from './retention.ts';
 import { Scheduler } from './scheduler.ts';
 import { StreamEviction } from './stream-eviction.ts';
+import { COMPACTION_CHECK_MILLIS, Upkeep } from './upkeep.ts';
 import { userCleanupExecutor } from './user-cleanup.ts';
 
 /** Milliseconds between two rounds of eviction: an event is gone at most this long after its TTL. */
@@ -29,6 +35,12 @@ export interface JobOptions {
   readonly retriesMax?: number | undefined;
   /** Days for which the row of a job is kept after its end. */
   readonly retentionDays?: number | undefined;
+  /** Milliseconds between two looks at the flush policies. */
+  readonly flushCheckMillis?: number | undefined;
+  /** Milliseconds between two looks for segments to merge. */
+  readonly compactionCheckMillis?: number | undefined;
+  /** Bytes of hot rows at which a partition of a table with a policy is flushed in any case. */
+  readonly flushBytesMax?: number | undefined;
 }
 
 /** What jobs work with. */
@@ -36,6 +48,8 @@ export interface JobSources extends JobOptions {
   readonly catalog: Catalog;
   readonly sequencer: Sequencer;
   readonly hot: HotStore;
+  /** Absent: there is nothing to flush to. */
+  readonly cold?: ColdTier | undefined;
   readonly clock: Clock;
   readonly timers: Timers;
   readonly random: Random;
@@ -53,6 +67,8 @@ export class Jobs {
   readonly #executors: Map<string, JobExecutor>;
   readonly #scheduler: Scheduler;
   readonly #eviction: StreamEviction;
+  readonly #policies: FlushPolicies | undefined;
+  readonly #upkeep: Upkeep | undefined;
   readonly #timers: Timer[] = [];
   #housekeeping: Promise<void> | undefined;
   #nextJobCleanupMillis: number;
@@ -74,7 +90,12 @@ export class Jobs {
       userCleanupExecutor(catalog),
       jobCleanupExecutor({ clock, index, ledger: this.ledger, retentionDays, commit }),
     ];
-    for (const executor of [...own, ...more]) executors.set(executor.type, executor);
+    const { cold } = sources;
+    const tiers =
+      cold === undefined ? [] : [flushExecutor(catalog, cold), compactExecutor(catalog, cold), retentionExecutor(catalog, cold)];
+    this.#policies = cold === undefined ? undefined : new FlushPolicies({ ...sources, cold, ledger: this.ledger, commit });
+    this.#upkeep = cold === undefined ? undefined : new Upkeep({ ...sources, cold, ledger: this.ledger, commit });
+    for (const executor of [...own, ...tiers, ...more]) executors.set(executor.type, executor);
     this.#scheduler = new Scheduler({ index, ledger: this.ledger, executors, clock, timers, random, warn, runningMax, commit });
     this.#eviction = new StreamEviction({ catalog, sequencer, ledger: this.ledger, clock, warn, commit });
     this.#nextJobCleanupMillis = clock.elapsed();
@@ -96,6 +117,12 @@ export class Jobs {
     const { timers } = this.#sources;
     this.#timers.push(timers.every(EVICTION_MILLIS, () => this.#eviction.round()));
     this.#timers.push(timers.every(HOUSEKEEPING_MILLIS, () => this.#keepHouse()));
+    const policies = this.#policies;
+    if (policies !== undefined)
+      this.#timers.push(timers.every(this.#sources.flushCheckMillis ?? FLUSH_CHECK_MILLIS, () => void policies.round()));
+    const upkeep = this.#upkeep;
+    if (upkeep !== undefined)
+      this.#timers.push(timers.every(this.#sources.compactionCheckMillis ?? COMPACTION_CHECK_MILLIS, () => void upkeep.round()));
   }
 
   counts(): JobCounts {
@@ -107,6 +134,8 @@ export class Jobs {
     for (const timer of this.#timers) timer.cancel();
     await this.#scheduler.close();
     await this.#eviction.close();
+    await this.#policies?.close();
+    await this.#upkeep?.close();
     await this.#housekeeping;
   }
 

@@ -190,8 +190,9 @@ export class Scheduler {
     const job = ledger.job(writer, queued);
     if (job?.status !== 'running') return undefined;
     const trace = traceOf(error);
-    if (job.retryCount >= job.retriesMax) {
-      ledger.step(writer, job, { status: 'failed', message: 'Max retries exceeded', trace });
+    const isFinal = this.#sources.executors.get(job.type)?.isFinal?.(error) === true;
+    if (isFinal || job.retryCount >= job.retriesMax) {
+      ledger.step(writer, job, { status: 'failed', message: isFinal ? 'Failed' : 'Max retries exceeded', trace });
       return undefined;
     }
     ledger.step(writer, job, { status: 'retrying', retryCount: job.retryCount + 1, trace });

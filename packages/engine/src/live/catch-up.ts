@@ -4,7 +4,7 @@ import type { LiveCounters } from './counters.ts';
 import type { SharedBody } from './frame.ts';
 import { type Cursor, nextTurn } from './initial-load.ts';
 import type { QueryGroup } from './query-group.ts';
-import { type LiveSources, SLICE_ROWS_MAX } from './sources.ts';
+import { type LiveAhead, type LiveSources, SLICE_ROWS_MAX } from './sources.ts';
 
 /** A subscription as catch-up moves it. */
 export interface Straggler {
@@ -30,6 +30,15 @@ export interface CatchUpParts {
  * RESYNC_REQUIRED, CONVERSION_ERROR, and what the filter throws.
  */
 export async function catchUp(straggler: Straggler, parts: CatchUpParts): Promise<void> {
+  const index = new IndexReader(straggler, parts);
+  try {
+    await catchUpWith(straggler, parts, index);
+  } finally {
+    index.close();
+  }
+}
+
+async function catchUpWith(straggler: Straggler, parts: CatchUpParts, index: IndexReader): Promise<void> {
   for (let cursor = straggler.cursor; cursor !== undefined; cursor = straggler.cursor) {
     // The tail holds rows as they were decoded: what is older than the version of the table can only be read from the index.
     const isExact = cursor.kind === 'complete' && cursor.seq >= straggler.group.sinceSeq;
@@ -39,7 +48,7 @@ export async function catchUp(straggler: Straggler, parts: CatchUpParts): Promis
       return;
     }
     if (changes !== undefined) await replay(straggler, changes, parts);
-    else if (!scanSlice(straggler, cursor, parts)) await nextTurn(parts.sources.timers);
+    else await index.goOn(cursor);
   }
 }
 
@@ -73,27 +82,66 @@ function rowsFor(straggler: Straggler, { parts }: ChangeSet): readonly RowChange
   return parts.find(({ partition }) => samePartition(straggler.group, partition))?.rows ?? [];
 }
 
-/** Reads the index on from the cursor; `false` when there is more to read. */
-function scanSlice(straggler: Straggler, cursor: Cursor, { sources, counters }: CatchUpParts): boolean {
-  const { group } = straggler;
-  const { table } = group.plan;
-  if (cursor.seq < sources.horizon(table, group.partition)) {
-    counters.resyncs += 1;
-    throw kalamError('RESYNC_REQUIRED', { reason: `changes after ${cursor.seq} have expired` });
+/** Reads the index of a straggler's partition, of that in segments too. */
+class IndexReader {
+  readonly #straggler: Straggler;
+  readonly #parts: CatchUpParts;
+  #ahead: { readonly of: LiveAhead; readonly group: QueryGroup } | undefined;
+
+  constructor(straggler: Straggler, parts: CatchUpParts) {
+    this.#straggler = straggler;
+    this.#parts = parts;
   }
-  counters.coalescedCatchUps += 1;
-  let rowsLeft = sources.sliceRowsMax ?? SLICE_ROWS_MAX;
-  const snapshot = sources.snapshot();
-  try {
-    for (const row of snapshot.view(table, group.partition).scanBySeq(cursor.seq)) {
-      if (rowsLeft-- === 0) return false;
-      straggler.advance({ kind: 'scanned', seq: row.seq }, group.coalescedBodyOf(row, cursor.seq));
-      if (straggler.cursor === undefined) return true;
+
+  close(): void {
+    this.#ahead?.of.close();
+  }
+
+  /** Reads a slice from the cursor, or ahead what a slice needs: then the straggler may stand elsewhere. */
+  async goOn(cursor: Cursor): Promise<void> {
+    const reading = this.#aheadOf(this.#straggler.group).read(cursor.seq);
+    if (reading !== undefined) await reading;
+    else if (!this.#scanSlice(cursor)) await nextTurn(this.#parts.sources.timers);
+  }
+
+  /** Reads the index on from the cursor; `false` when there is more to read. */
+  #scanSlice(cursor: Cursor): boolean {
+    const { sources, counters } = this.#parts;
+    const straggler = this.#straggler;
+    const { group } = straggler;
+    const { table } = group.plan;
+    if (cursor.seq < sources.horizon(table, group.partition)) {
+      counters.resyncs += 1;
+      throw kalamError('RESYNC_REQUIRED', { reason: `changes after ${cursor.seq} have expired` });
     }
-    straggler.advance({ kind: 'complete', seq: snapshot.seq }, undefined);
-    return true;
-  } finally {
-    snapshot.close();
+    counters.coalescedCatchUps += 1;
+    let rowsLeft = sources.sliceRowsMax ?? SLICE_ROWS_MAX;
+    const snapshot = sources.snapshot();
+    try {
+      const rows = snapshot.view(table, group.partition, this.#aheadOf(group)).scanBySeq(cursor.seq);
+      for (let step = rows.next(); ; step = rows.next()) {
+        if (step.done === true) {
+          const isEnd = step.value === undefined;
+          straggler.advance({ kind: isEnd ? 'complete' : 'scanned', seq: step.value ?? snapshot.seq }, undefined);
+          return isEnd;
+        }
+        const row = step.value;
+        if (rowsLeft-- === 0) return false;
+        straggler.advance({ kind: 'scanned', seq: row.seq }, group.coalescedBodyOf(row, cursor.seq));
+        if (straggler.cursor === undefined) return true;
+      }
+    } finally {
+      snapshot.close();
+    }
+  }
+
+  /** An altered table has another group. */
+  #aheadOf(group: QueryGroup): LiveAhead {
+    if (this.#ahead?.group === group) return this.#ahead.of;
+    this.#ahead?.of.close();
+    const of = this.#parts.sources.ahead(group.plan.table, group.partition);
+    this.#ahead = { of, group };
+    return of;
   }
 }
 

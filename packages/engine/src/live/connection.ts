@@ -218,20 +218,21 @@ export class LiveConnection implements SubscriptionHost {
 
   /** Refuses a cursor that the partition cannot serve. */
   #checkResume({ plan, partition }: QueryGroup, from: bigint): void {
-    const { sources, counters } = this.#hub;
+    const { counters } = this.#hub;
     counters.resumes += 1;
-    if (from > sources.commits.watermark) {
-      counters.resyncs += 1;
-      throw kalamError('RESYNC_REQUIRED', { reason: `${from} is ahead of this database` });
-    }
-    if (sources.isLost(from)) {
-      counters.resyncs += 1;
-      throw kalamError('RESYNC_REQUIRED', { reason: `${from} lies among commits that were lost when the server failed` });
-    }
-    if (plan.table.kind === 'stream' && sources.commits.tail(from) !== undefined) return;
-    if (from >= sources.horizon(plan.table, partition)) return;
+    const reason = this.#reasonToBeginAnew({ plan, partition }, from);
+    if (reason === undefined) return;
     counters.resyncs += 1;
-    throw kalamError('RESYNC_REQUIRED', { reason: `changes after ${from} have expired` });
+    throw kalamError('RESYNC_REQUIRED', { reason });
+  }
+
+  #reasonToBeginAnew({ plan, partition }: Pick<QueryGroup, 'plan' | 'partition'>, from: bigint): string | undefined {
+    const { sources } = this.#hub;
+    if (from > sources.commits.watermark) return `${from} is ahead of this database`;
+    if (sources.isLost(from)) return `${from} lies among commits that were lost when the server failed or a backup was restored`;
+    if (from < sources.restoredSeq(plan.table)) return `the table was restored from a backup after ${from}`;
+    if (plan.table.kind === 'stream' && sources.commits.tail(from) !== undefined) return undefined;
+    return from >= sources.horizon(plan.table, partition) ? undefined : `changes after ${from} have expired`;
   }
 
   /** Ends the subscription that is replaced, or counts one more. */

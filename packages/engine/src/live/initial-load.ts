@@ -1,7 +1,7 @@
 import type { Timers } from '@kalamdb/protocol';
 import type { RowVersion } from '../contract.ts';
 import type { QueryGroup } from './query-group.ts';
-import { type LiveSources, SLICE_ROWS_MAX } from './sources.ts';
+import { type LiveAhead, type LiveSources, SLICE_ROWS_MAX } from './sources.ts';
 
 /** Characters of JSON that one batch may hold; the row that passes it is still in. */
 export const BATCH_CHARS_MAX: number = 8 * 1024 * 1024;
@@ -60,11 +60,22 @@ export function nextTurn(timers: Timers): Promise<void> {
 export async function loadPage(sources: LiveSources, request: PageRequest, cancelled: () => boolean): Promise<LoadedBatch | undefined> {
   if (request.rowsMax === 0) return emptyPage(request);
   const page = new Page(request);
-  for (;;) {
-    const batch = page.readSlice(sources);
-    if (batch !== undefined) return batch;
-    await nextTurn(sources.timers);
-    if (cancelled()) return undefined;
+  const { group } = request;
+  const ahead = sources.ahead(group.plan.table, group.partition);
+  try {
+    for (;;) {
+      const reading = ahead.read(page.position);
+      if (reading !== undefined) {
+        await reading;
+        if (cancelled()) return undefined;
+      }
+      const batch = page.readSlice(sources, ahead);
+      if (batch !== undefined) return batch;
+      await nextTurn(sources.timers);
+      if (cancelled()) return undefined;
+    }
+  } finally {
+    ahead.close();
   }
 }
 
@@ -87,14 +98,27 @@ class Page {
     this.#position = request.after;
   }
 
+  /** Everything at or below it was read. */
+  get position(): bigint {
+    return this.#position;
+  }
+
   /** Reads on; `undefined` when the slice ended before the page did. */
-  readSlice(sources: LiveSources): LoadedBatch | undefined {
+  readSlice(sources: LiveSources, ahead: LiveAhead): LoadedBatch | undefined {
     const { group, boundary } = this.#request;
     const knownSeq = this.#position;
     let rowsLeft = sources.sliceRowsMax ?? SLICE_ROWS_MAX;
     const snapshot = sources.snapshot();
     try {
-      for (const row of snapshot.view(group.plan.table, group.partition).scanBySeq(this.#position)) {
+      const rows = snapshot.view(group.plan.table, group.partition, ahead).scanBySeq(this.#position);
+      for (let step = rows.next(); ; step = rows.next()) {
+        if (step.done === true) {
+          if (step.value === undefined) break;
+          if (step.value > boundary) return this.#ended(boundary);
+          this.#position = step.value;
+          return undefined;
+        }
+        const row = step.value;
         if (row.seq > boundary) return this.#ended(boundary);
         if (rowsLeft-- === 0) return undefined;
         const batch = this.#take(row, knownSeq);
@@ -168,11 +192,18 @@ async function newestAfter(
 ): Promise<readonly RowVersion[] | undefined> {
   let newest: RowVersion[] = [];
   let position = after;
+  const ahead = sources.ahead(group.plan.table, group.partition);
   const readSlice = (): boolean => {
     let rowsLeft = sources.sliceRowsMax ?? SLICE_ROWS_MAX;
     const snapshot = sources.snapshot();
     try {
-      for (const row of snapshot.view(group.plan.table, group.partition).scanBySeq(position)) {
+      const rows = snapshot.view(group.plan.table, group.partition, ahead).scanBySeq(position);
+      for (let step = rows.next(); ; step = rows.next()) {
+        if (step.done === true) {
+          position = step.value ?? position;
+          return step.value === undefined || step.value > boundary;
+        }
+        const row = step.value;
         if (row.seq > boundary) return true;
         if (rowsLeft-- === 0) return false;
         position = row.seq;
@@ -180,14 +211,22 @@ async function newestAfter(
         newest.push(row);
         if (newest.length > rowsMax * 2) newest = newest.slice(-rowsMax);
       }
-      return true;
     } finally {
       snapshot.close();
     }
   };
-  while (!readSlice()) {
-    await nextTurn(sources.timers);
-    if (cancelled()) return undefined;
+  try {
+    for (;;) {
+      const reading = ahead.read(position);
+      if (reading !== undefined) {
+        await reading;
+        if (cancelled()) return undefined;
+      }
+      if (readSlice()) return newest.slice(-rowsMax);
+      await nextTurn(sources.timers);
+      if (cancelled()) return undefined;
+    }
+  } finally {
+    ahead.close();
   }
-  return newest.slice(-rowsMax);
 }

@@ -158,10 +158,11 @@ export class LiveWorld {
         const snapshot = sequencer.snapshots.open();
         return {
           seq: snapshot.seq,
-          view: (of, partition) => snapshot.view(of as Table, partition),
+          view: (of, partition) => ({ scanBySeq: (afterSeq) => whole(snapshot.view(of as Table, partition).scanBySeq(afterSeq)) }),
           close: () => snapshot.close(),
         };
       },
+      ahead: () => ({ read: () => undefined, close: () => undefined }),
       bind: (sql) => this.#plan(sql),
       grant: (principal, of) => {
         if (this.denied.has(of.id)) throw kalamError('ACCESS_DENIED', { role: 'User', table: of.name, reason: 'private' });
@@ -169,6 +170,7 @@ export class LiveWorld {
       },
       horizon: (of, partition) => (of.kind === 'stream' ? sequencer.streams.horizon(partition) : 0n),
       sinceSeq: (of) => (of as Table).sinceSeq,
+      restoredSeq: () => 0n,
       isLost: () => false,
       context,
     };
@@ -186,4 +188,9 @@ function context(principal: Principal): ReturnType<LiveSources['context']> {
     ulid: () => '',
     random: () => 0,
   };
+}
+
+function* whole(rows: Iterable<RowVersion>): Generator<RowVersion, undefined> {
+  yield* rows;
+  return undefined;
 }

@@ -8,14 +8,25 @@ export const SLICE_ROWS_MAX = 2000;
 
 /** One partition at one watermark, as live queries read it. */
 export interface LiveRows {
-  /** Rows whose newest version is above `afterSeq`, in `_seq` order, tombstones included. */
-  scanBySeq(afterSeq: bigint): Iterable<RowVersion>;
+  /**
+   * Rows whose newest version is above `afterSeq`, in `_seq` order, tombstones included. Returns `undefined` at the end of the partition, and
+   * otherwise up to where it came: what follows must be read ahead first.
+   */
+  scanBySeq(afterSeq: bigint): Generator<RowVersion, bigint | undefined>;
+}
+
+/** Reads ahead what lies in segments, for one reader of one partition. */
+export interface LiveAhead {
+  /** Reads what comes after `afterSeq`; `undefined` when nothing has to be read. */
+  read(afterSeq: bigint): Promise<void> | undefined;
+  close(): void;
 }
 
 /** Everything at one watermark. It is opened, read and closed within one synchronous turn, so that no load holds one. */
 export interface LiveSnapshot {
   readonly seq: bigint;
-  view(table: TableInfo, partition: PartitionId): LiveRows;
+  /** The rows of a partition; `ahead` is the reader's own. */
+  view(table: TableInfo, partition: PartitionId, ahead: LiveAhead): LiveRows;
   close(): void;
 }
 
@@ -43,6 +54,8 @@ export interface LiveSources {
   readonly sliceRowsMax?: number | undefined;
   /** A view at the present watermark. */
   snapshot(): LiveSnapshot;
+  /** Whoever gets one closes it. */
+  ahead(table: TableInfo, partition: PartitionId): LiveAhead;
   /** Binds a subscription's text; throws the errors of wire-protocol 4.5. */
   bind(sql: string): SubscriptionPlan;
   /** Answers what `principal` may read of the table, or throws why it may not. */
@@ -54,6 +67,8 @@ export interface LiveSources {
   horizon(table: TableInfo, partition: PartitionId): bigint;
   /** The commit that made the newest version of the table, 0n for its first: decoded rows of older commits have other cells. */
   sinceSeq(table: TableInfo): bigint;
+  /** Clients that stand below it have seen a table of the same name that is gone: this one came from a backup. 0n for all others. */
+  restoredSeq(table: TableInfo): bigint;
   /** Whether a client that stands at `seq` may have seen commits that were lost in a power cut. */
   isLost(seq: bigint): boolean;
   /** What filters of this principal read; the time in it is replaced by the time of each evaluation. */
