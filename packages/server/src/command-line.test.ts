@@ -1,6 +1,8 @@
-import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { openDatabase } from '@kalamdb/engine';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { runCommandLine, type Terminal } from './command-line.ts';
 
@@ -75,6 +77,29 @@ describe('the command line', () => {
     await writeFile(file, content);
     expect(await runCommandLine(['--verify-data'], terminal)).toBe(1);
     expect(output).toMatch(/hot tier: Damaged data in .*data\.mdb: page \d+.*\nRestore from a backup/);
+  });
+
+  test('--restore makes a data directory from a backup, and refuses one that has data', async () => {
+    const folderOfBackup = join(folder, 'backup');
+    expect(await runCommandLine(['--restore', folderOfBackup], terminal)).toBe(1);
+    expect(output).toContain(`Backup directory '${folderOfBackup}' not found`);
+    await mkdir(folderOfBackup);
+    expect(await runCommandLine(['--restore', folderOfBackup], terminal)).toBe(1);
+    expect(output).toContain(`There is no backup of a whole database in '${folderOfBackup}'`);
+    const database = await openDatabase({ directory: join(folder, 'source'), durability: 'sync' });
+    await database.session({ userId: 'root', role: 'system' }).execute(`CREATE NAMESPACE kept; BACKUP DATABASE TO '${folderOfBackup}'`, []);
+    while (!existsSync(join(folderOfBackup, 'manifest.json'))) await new Promise((resolve) => setTimeout(resolve, 10));
+    await database.close();
+    expect(await runCommandLine(['--restore', folderOfBackup], terminal)).toBe(0);
+    expect(output).toMatch(/Restored commit \d+ into .*: \d+ hot rows, 0 segments\./);
+    expect(await runCommandLine(['--restore', folderOfBackup], terminal)).toBe(1);
+    expect(output).toContain('holds data already');
+    expect(await runCommandLine(['--verify-data'], terminal)).toBe(0);
+    const restored = await openDatabase({ directory: join(folder, 'data'), durability: 'sync' });
+    const session = restored.session({ userId: 'root', role: 'system' });
+    const [found] = await session.execute("SELECT namespace_id FROM system.namespaces WHERE namespace_id = 'kept'", []);
+    expect(found).toMatchObject({ rows: [['kept']] });
+    await restored.close();
   });
 
   test('flags and --set win over the environment; unknown keys of the file are said', async () => {

@@ -1,4 +1,4 @@
-import { verifyDatabase } from '@kalamdb/engine';
+import { restoreDatabase, verifyDatabase } from '@kalamdb/engine';
 import { KalamError, kalamError, systemTimers } from '@kalamdb/protocol';
 import { Command, CommanderError, Option } from 'commander';
 import type { Logger } from 'pino';
@@ -38,6 +38,7 @@ export async function runCommandLine(args: readonly string[], terminal: Terminal
     for (const warning of read.warnings) terminal.err(`warning: ${warning}\n`);
     if (read.task === 'serve') return await serve(usable(read), read.file, terminal);
     if (read.task === 'verify') return await verifyData(usable(read), terminal);
+    if (read.task === 'restore') return await restoreData(usable(read), read.from ?? '', terminal);
     for (const problem of read.problems) terminal.err(`error: ${problem}\n`);
     if (read.task === 'print') terminal.out(printConfig(read));
     else if (read.problems.length === 0) {
@@ -66,6 +67,14 @@ async function verifyData(config: ServerConfig, terminal: Terminal): Promise<num
     else terminal.err(`${part}: ${text}\n${failure.spec.next}\n`);
   }
   return parts.every(({ failure }) => failure === undefined) ? 0 : 1;
+}
+
+/** Makes the data directory from a backup. */
+async function restoreData(config: ServerConfig, from: string, terminal: Terminal): Promise<number> {
+  const directory = config['storage.data_path'];
+  const { rows, segments, seq } = await restoreDatabase(from, directory);
+  terminal.out(`Restored commit ${seq} into ${directory}: ${rows} hot rows, ${segments} segments.\n`);
+  return 0;
 }
 
 /** Serves until it is told to stop. */
@@ -103,7 +112,9 @@ function explained(error: unknown): string | undefined {
 
 /** What the arguments ask for. */
 interface CommandLine extends ReadConfig {
-  readonly task: 'serve' | 'check' | 'print' | 'verify';
+  readonly task: 'serve' | 'check' | 'print' | 'verify' | 'restore';
+  /** The folder of the backup to restore. */
+  readonly from: string | undefined;
   /** The settings file that was read. */
   readonly file: string | undefined;
 }
@@ -117,6 +128,7 @@ async function readCommandLine(args: readonly string[], terminal: Terminal): Pro
     .addOption(new Option('--check', 'say everything that is wrong with the settings, and end with 0 or 1'))
     .addOption(new Option('--print-config', 'print the settings in force as TOML, each with the place that it comes from'))
     .addOption(new Option('--verify-data', 'read all of the data and say whether it is as it was written, and end with 0 or 1'))
+    .addOption(new Option('--restore <folder>', 'make the data directory from the backup in a folder, and end with 0 or 1'))
     .addOption(new Option('--set <name=value>', 'any setting by its dotted name, repeatable').argParser(collect).default([] as string[]))
     .exitOverride()
     // What is wrong with the arguments is thrown, and said once by whoever catches it.
@@ -132,7 +144,7 @@ async function readCommandLine(args: readonly string[], terminal: Terminal): Pro
     }
     throw error;
   }
-  const { set = [], check, printConfig: print, verifyData: verify, ...given } = command.opts<Given>();
+  const { set = [], check, printConfig: print, verifyData: verify, restore: from, ...given } = command.opts<Given>();
   const flags: Record<string, string> = Object.fromEntries(set.map(splitPair));
   for (const [attribute, value] of Object.entries(given)) {
     const name = options.get(attribute);
@@ -140,7 +152,8 @@ async function readCommandLine(args: readonly string[], terminal: Terminal): Pro
   }
   const file = await readConfigFile(command.args[0]);
   const read = readConfig({ file, environment: terminal.environment, flags });
-  return { ...read, file: file?.path, task: check === true ? 'check' : print === true ? 'print' : verify === true ? 'verify' : 'serve' };
+  const asked = check === true ? 'check' : print === true ? 'print' : verify === true ? 'verify' : undefined;
+  return { ...read, file: file?.path, from, task: asked ?? (from === undefined ? 'serve' : 'restore') };
 }
 
 interface Given {
@@ -148,6 +161,7 @@ interface Given {
   readonly check?: boolean;
   readonly printConfig?: boolean;
   readonly verifyData?: boolean;
+  readonly restore?: string;
   readonly [flag: string]: string | readonly string[] | boolean | undefined;
 }
 

@@ -47,6 +47,7 @@ function configured(config: ServerConfig): DatabaseOptions {
     directory: path === IN_MEMORY ? undefined : path,
     durability: config['storage.durability'],
     logFileBytes: config['storage.log_file_bytes'],
+    segmentCacheBytesMax: config['storage.segment_cache_bytes'],
     rootPassword: rootPassword === '' ? undefined : rootPassword,
     passwordCost: passwordCost(config['auth.bcrypt_cost']),
     passwordRules: {
@@ -57,15 +58,20 @@ function configured(config: ServerConfig): DatabaseOptions {
     userApiTokensMax: config['auth.api_tokens_max_per_user'],
     userSubscriptionsMax: config['rate_limit.max_subscriptions_per_user'],
     statementTimeoutMillis: config['execution.handler_timeout_seconds'] * 1000,
+    generalMemoryBytesMax: config['execution.query_memory_bytes'],
     transactionLimits: {
       idleMillisMax: config['transaction_timeout_secs'] * 1000,
       bufferBytesMax: config['max_transaction_buffer_bytes'],
     },
     jobs: {
       runningMax: config['jobs.max_concurrent'],
+      flushCheckMillis: config['flush.check_interval_seconds'] * 1000,
+      flushBytesMax: config['flush.partition_bytes'],
+      compactionCheckMillis: config['compaction.check_interval_seconds'] * 1000,
       retriesMax: config['jobs.max_retries'],
       retentionDays: config['jobs.retention_days'],
     },
+    cold: { deletedRetentionHours: config['retention.default_deleted_retention_hours'] },
     rowLimits: { defaultRows: config['limits.default_query_limit'], rowsMax: config['limits.max_query_limit'] },
     requestLimits: {
       sqlBytesMax: config['execution.max_sql_bytes'],

@@ -1,5 +1,7 @@
 import { AUTH_SETTINGS } from './sections/auth.ts';
+import { COMPACTION_SETTINGS } from './sections/compaction.ts';
 import { EXECUTION_SETTINGS } from './sections/execution.ts';
+import { FLUSH_SETTINGS } from './sections/flush.ts';
 import { JOBS_SETTINGS } from './sections/jobs.ts';
 import { LIMITS_SETTINGS } from './sections/limits.ts';
 import { LOGGING_SETTINGS } from './sections/logging.ts';
@@ -23,6 +25,8 @@ type Sections = typeof SERVER_SETTINGS &
   typeof LOGGING_SETTINGS &
   typeof PERFORMANCE_SETTINGS &
   typeof EXECUTION_SETTINGS &
+  typeof FLUSH_SETTINGS &
+  typeof COMPACTION_SETTINGS &
   typeof JOBS_SETTINGS &
   typeof METRICS_SETTINGS;
 
@@ -42,6 +46,8 @@ export const SETTINGS: Sections = {
   ...LOGGING_SETTINGS,
   ...PERFORMANCE_SETTINGS,
   ...EXECUTION_SETTINGS,
+  ...FLUSH_SETTINGS,
+  ...COMPACTION_SETTINGS,
   ...JOBS_SETTINGS,
   ...METRICS_SETTINGS,
 };

@@ -22,6 +22,11 @@ export interface HttpApp {
   readonly http: HttpServer;
 }
 
+/** No route has a schema; the library would load what compiles them, a hundred modules, in any case. */
+const noSchemas = (): never => {
+  throw kalamError('INTERNAL_ERROR', { reason: 'a route has a schema' });
+};
+
 /** Makes the HTTP side of the server, ready to listen. Its log stays silent; the edge's says what is worth saying. */
 export async function createHttpApp(edge: Edge, tls: TlsMaterial | undefined): Promise<HttpApp> {
   const { config } = edge;
@@ -29,6 +34,7 @@ export async function createHttpApp(edge: Edge, tls: TlsMaterial | undefined): P
   let http: HttpServer | undefined;
   const app = fastify({
     logger: false,
+    schemaController: { compilersFactory: { buildValidator: noSchemas, buildSerializer: noSchemas } },
     genReqId: (request) => ids.of(request.headers['x-request-id']),
     bodyLimit: config['rate_limit.request_body_limit_bytes'],
     exposeHeadRoutes: true,

@@ -224,21 +224,74 @@ export function storageStatement(random: SeededRandom): string {
   ]);
 }
 
+const STORAGE_TEXTS: readonly string[] = [
+  "'{}'",
+  '\'{"region":"r","endpoint":"x"}\'',
+  '\'{"access_key_id":"a","secret_access_key":"s"}\'',
+  "'[]'",
+  "'{'",
+  "''",
+  'x',
+];
+
+/**
+ * CREATE, ALTER, DROP and CHECK of storages. Where a path is one, nothing can be made below it: a statement of the grammar must not leave
+ * anything on the machine. No bucket is one that a server would be asked for.
+ */
+export function placeStatement(random: SeededRandom): string {
+  const storage = oneIn(random, 10) ? quoted(random.pick(HOSTILE_NAMES)) : random.pick(['s1', 's2', 'local', 'LOCAL', 'missing', "'s1'"]);
+  const place = random.pick([
+    "TYPE filesystem PATH '/proc/kalamdb'",
+    "TYPE filesystem PATH '/dev/null/x'",
+    "TYPE filesystem PATH ''",
+    'TYPE filesystem',
+    "TYPE s3 BUCKET ''",
+    "TYPE s3 BUCKET 'b' CREDENTIALS '{}'",
+    "TYPE gcs BUCKET 'b'",
+    "TYPE azure CONTAINER 'c'",
+    "TYPE tape PATH '/dev/null/x'",
+  ]);
+  const setting = random.pick([
+    "NAME 'a name'",
+    "DESCRIPTION 'x'",
+    `CREDENTIALS ${random.pick(STORAGE_TEXTS)}`,
+    `CONFIG ${random.pick(STORAGE_TEXTS)}`,
+    `SHARED_TABLES_TEMPLATE ${random.pick(["'{namespace}/{tableName}'", "'{nowhere}'", "'../{tableName}'", "''"])}`,
+    `USER_TABLES_TEMPLATE ${random.pick(["'{namespace}/{tableName}/{userId}'", "'{tableName}'", "'/'"])}`,
+    "NOWHERE 'x'",
+  ]);
+  return random.pick([
+    `CREATE STORAGE ${maybe(random, 'IF NOT EXISTS ')}${storage} ${place}${maybe(random, ` ${setting}`)}`,
+    `CREATE STORAGE ${storage} TYPE gcs BUCKET 'b' ${setting}`,
+    `ALTER STORAGE ${storage} SET ${setting}${maybe(random, ` SET ${setting}`)}`,
+    `DROP STORAGE ${maybe(random, 'IF EXISTS ')}${storage}`,
+    `STORAGE CHECK ${storage}${maybe(random, ' EXTENDED')}`,
+  ]);
+}
+
+/** Statements about backups: no place is one that a backup could be written to or read from. */
+export function backupStatement(random: SeededRandom): string {
+  return random.pick([
+    "BACKUP DATABASE TO '../../x'",
+    "RESTORE DATABASE FROM '/etc'",
+    `BACKUP DATABASE${maybe(random, ' IF EXISTS')} ${namespace(random)} TO ${quoted(random.pick(['storage://local/x', 's3://b/x', '', '..']))}${maybe(random, ' MODE INCREMENTAL')}`,
+    `RESTORE DATABASE IF NOT EXISTS ${namespace(random)} FROM '/proc/x'`,
+    `BACKUP VERIFY '/no/such/folder'${maybe(random, ` FOR DATABASE ${namespace(random)}`)}`,
+    "SHOW BACKUP '/no/such/folder'",
+    `SHOW ${random.pick(['BACKUP', 'BACKUPS'])} FOR DATABASE ${namespace(random)}`,
+    `BACKUP DATABASE ${random.pick(['', 'TO', 'g', "g TO 'x' MODE", "TO 'x' MODE partial", 'IF EXISTS TO x'])}`,
+  ]);
+}
+
 /** Statements of parts that come later, and of no part at all. */
 export function otherStatement(random: SeededRandom): string {
   return random.pick([
-    'STORAGE CHECK local EXTENDED',
-    "CREATE STORAGE s1 TYPE filesystem PATH '../../x'",
-    'DROP STORAGE IF EXISTS s1',
-    "ALTER STORAGE local SET NAME 'x'",
     'CREATE TOPIC g.topic PARTITIONS 2',
     'ALTER TOPIC g.topic ADD SOURCE g.items ON INSERT',
     'DROP TOPIC g.topic',
     'CLEAR TOPIC g.topic',
     "CONSUME FROM g.topic GROUP 'a' FROM EARLIEST LIMIT 5",
     "ACK g.topic GROUP 'a' UPTO OFFSET 5",
-    "BACKUP DATABASE TO '../../x'",
-    "RESTORE DATABASE FROM '/etc'",
     'EXPORT USER DATA',
     'CLUSTER SNAPSHOT',
     'CLUSTER LIST',

@@ -108,11 +108,48 @@ export function insertStatement(random: SeededRandom): string {
   const row = (): string => `(${columns.map(value).join(', ')})`;
   const named = columns === table.columns && random.integer(2) === 0 ? '' : ` (${columns.map(([name]) => name).join(', ')})`;
   const rows = Array.from({ length: random.integer(30) === 0 ? 200 : 1 + random.integer(3) }, row).join(', ');
-  const source =
-    random.integer(12) === 0
-      ? `SELECT ${columns.map(([name]) => name).join(', ')} FROM ${someTable(random).name} WHERE id > 1`
-      : `VALUES ${rows}`;
-  return `INSERT INTO ${table.name}${named} ${random.integer(40) === 0 ? 'DEFAULT VALUES' : source}${onConflict(random, table)}${returning(random)}`;
+  const names = columns.map(([name]) => name);
+  const kind = random.integer(24);
+  const source = kind < 2 ? selectedRows(random, names) : kind === 2 ? computedRow(random, columns) : `VALUES ${rows}`;
+  return `${commonTable(random)}INSERT INTO ${table.name}${named} ${random.integer(40) === 0 ? 'DEFAULT VALUES' : source}${onConflict(random, table)}${returning(random)}`;
+}
+
+/** A query with as many columns. */
+function selectedRows(random: SeededRandom, names: readonly string[]): string {
+  const [a, b] = [someTable(random).name, someTable(random).name];
+  const [key = '', ...others] = names;
+  const qualified = names.map((name) => `a.${name}`).join(', ');
+  return random.pick([
+    `SELECT ${names.join(', ')} FROM ${a} WHERE id > 1`,
+    `SELECT ${qualified} FROM ${a} a JOIN ${b} b ON a.id = b.id`,
+    `SELECT ${[`a.${key} + 20`, ...others.map((name) => `a.${name}`)].join(', ')} FROM ${a} a CROSS JOIN ${b} b`,
+    `SELECT ${names.join(', ')} FROM ${a} UNION SELECT ${names.join(', ')} FROM ${b} ORDER BY 1 LIMIT 2`,
+    `SELECT ${['x', ...others.map(() => 'NULL')].join(', ')} FROM generate_series(${random.integer(40)}, 42) AS s(x)`,
+    `WITH q AS (SELECT * FROM ${a}) SELECT ${names.join(', ')} FROM q WHERE EXISTS (SELECT 1 FROM ${b})`,
+  ]);
+}
+
+/** A row of VALUES with subqueries. */
+function computedRow(random: SeededRandom, columns: SceneTable['columns']): string {
+  const value = ([name, type]: readonly [string, string]): string =>
+    random.pick([
+      literalFor(random, type),
+      `(SELECT MAX(${name}) FROM ${someTable(random).name})`,
+      `(SELECT ${literalFor(random, type)})`,
+      `(SELECT ${name} FROM ${someTable(random).name})`,
+    ]);
+  return `VALUES (${columns.map(value).join(', ')})`;
+}
+
+/** A WITH clause, rarely. */
+function commonTable(random: SeededRandom): string {
+  if (random.integer(20) !== 0) return '';
+  return random.pick([
+    `WITH c AS (SELECT * FROM ${someTable(random).name}) `,
+    'WITH c(id, n) AS (VALUES (1, 2), (2, 3)) ',
+    `WITH RECURSIVE c AS (SELECT 1 AS id UNION ALL SELECT id + 1 FROM c WHERE id < 3) `,
+    `WITH c AS (DELETE FROM ${someTable(random).name} WHERE true RETURNING *) `,
+  ]);
 }
 
 function onConflict(random: SeededRandom, table: SceneTable): string {
@@ -125,12 +162,33 @@ function onConflict(random: SeededRandom, table: SceneTable): string {
     ` ON CONFLICT (id) DO UPDATE SET ${name} = ${literalFor(random, type)} WHERE ${table.name.split('.')[1]}.id > 1`,
     ` ON CONFLICT (${name}) DO NOTHING`,
     ' ON CONFLICT ON CONSTRAINT nowhere DO NOTHING',
+    ` ON CONFLICT (id) DO UPDATE SET ${name} = (SELECT MAX(${name}) FROM ${someTable(random).name})`,
+    ` ON CONFLICT (id) DO UPDATE SET ${name} = EXCLUDED.${name} WHERE EXCLUDED.id IN (SELECT id FROM ${someTable(random).name})`,
+  ]);
+}
+
+/** An UPDATE of a table of the scene with another one, as FROM or in subqueries. */
+function updateOfSeveral(random: SeededRandom, table: SceneTable): string {
+  const other = someTable(random);
+  const own = table.name.split('.')[1];
+  const [name] = random.pick(table.columns.slice(1));
+  const [second] = random.pick(table.columns.slice(1));
+  return random.pick([
+    `UPDATE ${table.name} SET ${name} = o.${name} FROM ${other.name} o WHERE o.id = ${own}.id${returning(random)}`,
+    `UPDATE ${table.name} AS x SET ${name} = o.${second} FROM ${other.name} o WHERE ${random.pick(['true', 'o.id = x.id'])} RETURNING x.*, o.*`,
+    `UPDATE ${table.name} SET ${name} = DEFAULT FROM ${other.name} a JOIN ${someTable(random).name} b ON a.id = b.id WHERE a.id = ${own}.id`,
+    `UPDATE ${table.name} SET ${name} = (SELECT MAX(${name}) FROM ${other.name} o WHERE o.id >= ${own}.id) WHERE id > 0${returning(random)}`,
+    `UPDATE ${table.name} SET (${name}, ${second}) = (SELECT ${name}, ${second} FROM ${other.name} o LIMIT 1) WHERE id > 0`,
+    `UPDATE ${table.name} SET ${name} = (SELECT ${name} FROM ${other.name}) WHERE id IN (SELECT id FROM ${other.name})`,
+    `WITH c AS (SELECT * FROM ${other.name}) UPDATE ${table.name} SET ${name} = c.${name} FROM c WHERE c.id = ${own}.id`,
+    `UPDATE ${table.name} SET ${name} = NULL FROM ${other.name}`,
   ]);
 }
 
 /** An UPDATE of a table of the scene. */
 export function updateStatement(random: SeededRandom): string {
   const table = someTable(random);
+  if (random.integer(5) === 0) return updateOfSeveral(random, table);
   const assignment = (): string => {
     const [name, type] = random.pick(table.columns.slice(random.integer(8) === 0 ? 0 : 1));
     const value = random.pick([
@@ -147,9 +205,23 @@ export function updateStatement(random: SeededRandom): string {
   return `UPDATE ${table.name} SET ${set}${where}${returning(random)}`;
 }
 
+function deleteOfSeveral(random: SeededRandom, table: SceneTable): string {
+  const other = someTable(random).name;
+  const own = table.name.split('.')[1];
+  return random.pick([
+    `DELETE FROM ${table.name} USING ${other} o WHERE o.id = ${own}.id${returning(random)}`,
+    `DELETE FROM ${table.name} AS x USING ${other} o, ${someTable(random).name} p WHERE o.id = x.id AND p.id = o.id RETURNING x.id, o.*`,
+    `DELETE FROM ${table.name} WHERE id IN (SELECT id FROM ${other} WHERE id > 1)${returning(random)}`,
+    `DELETE FROM ${table.name} WHERE NOT EXISTS (SELECT 1 FROM ${other} o WHERE o.id = ${own}.id)`,
+    `WITH c AS (SELECT id FROM ${other}) DELETE FROM ${table.name} USING c WHERE c.id = ${own}.id AND c.id > (SELECT MIN(id) FROM c)`,
+    `DELETE FROM ${table.name} USING ${other} o`,
+  ]);
+}
+
 /** A DELETE from a table of the scene. */
 export function deleteStatement(random: SeededRandom): string {
   const table = someTable(random);
+  if (random.integer(5) === 0) return deleteOfSeveral(random, table);
   const where = random.integer(12) === 0 ? '' : ` WHERE ${predicate(random, table, 2)}`;
   return `DELETE FROM ${table.name}${where}${returning(random)}`;
 }

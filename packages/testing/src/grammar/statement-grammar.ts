@@ -1,10 +1,12 @@
 import type { SeededRandom } from '../seeded-random.ts';
 import {
   alterTableStatement,
+  backupStatement,
   createTableStatement,
   dropTableStatement,
   namespaceStatement,
   otherStatement,
+  placeStatement,
   runningStatement,
   showStatement,
   storageStatement,
@@ -46,6 +48,8 @@ const FORMS: readonly ((random: SeededRandom) => string)[] = [
   userStatement,
   showStatement,
   storageStatement,
+  placeStatement,
+  backupStatement,
   runningStatement,
   otherStatement,
 ];

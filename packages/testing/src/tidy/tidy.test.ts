@@ -25,8 +25,11 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
     'ddl',
     'live',
     'read',
+    'backup',
     'jobs',
     'access',
+    'cold',
+    'stores',
     'catalog',
     'sequencer',
     'partition',
@@ -34,7 +37,7 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
     'contract',
   ],
   sql: ['general', 'plan', 'expression', 'parser', 'statement', 'lexer'],
-  storage: ['hot', 'log', 'files', 'contract'],
+  storage: ['objects', 'cold', 'hot', 'log', 'columns', 'files', 'contract'],
   protocol: ['messages', 'values', 'ids', 'json', 'errors', 'environment'],
 };
 

@@ -8,6 +8,15 @@ export const EXECUTION_SETTINGS = {
     env: 'KALAMDB_EXECUTION_HANDLER_TIMEOUT_SECONDS',
     description: 'Seconds a statement may take.',
   },
+  'execution.query_memory_bytes': {
+    kind: 'integer',
+    default: 536_870_912,
+    minimum: 16_777_216,
+    maximum: 1_099_511_627_776,
+    env: 'KALAMDB_EXECUTION_QUERY_MEMORY_BYTES',
+    description:
+      'Memory of joins, subqueries, window functions and other queries of that kind together, in bytes; a quarter of it may hold tables for the next such query. What needs more fails.',
+  },
   'execution.max_parameters': {
     kind: 'integer',
     default: 50,

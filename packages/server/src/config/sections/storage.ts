@@ -23,4 +23,13 @@ export const STORAGE_SETTINGS = {
     env: 'KALAMDB_STORAGE_LOG_FILE_BYTES',
     description: 'Size of each file of the commit log in bytes. Up to four of them lie on the disk even when there is little to keep.',
   },
+  'storage.segment_cache_bytes': {
+    kind: 'integer',
+    default: 1_073_741_824,
+    minimum: 16_777_216,
+    maximum: 1_099_511_627_776,
+    env: 'KALAMDB_STORAGE_SEGMENT_CACHE_BYTES',
+    description:
+      'Disk space in bytes for copies of cold files that lie in an object store. Copies are checked, kept over restarts, and the least recently used goes first.',
+  },
 } as const;

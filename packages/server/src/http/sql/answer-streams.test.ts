@@ -102,6 +102,55 @@ describe('answers in pieces', () => {
     expect(scene.ended).toBeGreaterThan(0);
   });
 
+  test('wait for rows that are not made yet, which is no stalling of the reader', async () => {
+    const scene = new Turns();
+    const made: (() => void)[] = [];
+    const waiting = (): Promise<void> => new Promise((resolve) => made.push(resolve));
+    const rest = (function* (): Generator<string | Promise<void>, string, void> {
+      yield waiting();
+      yield 'y';
+      yield waiting();
+      return 'z';
+    })();
+    const stream = scene.streams.open({ first: 'x', rest });
+    let text = '';
+    stream.on('data', (chunk: Buffer) => (text += chunk.toString()));
+    const turns = async (): Promise<void> => {
+      for (let i = 0; i < 5; i++) {
+        await settle();
+        scene.turn();
+      }
+    };
+    await turns();
+    scene.time.advance(100_000);
+    expect([text, made.length, stream.destroyed]).toEqual(['x', 1, false]);
+    made[0]?.();
+    await turns();
+    scene.time.advance(100_000);
+    expect([text, made.length, stream.destroyed]).toEqual(['xy', 2, false]);
+    made[1]?.();
+    await turns();
+    expect([text, scene.streams.count]).toEqual(['xyz', 0]);
+  });
+
+  test('whose rows cannot be made break off, and it is told why', async () => {
+    const scene = new Turns();
+    const rest = (function* (): Generator<string | Promise<void>, string, void> {
+      yield Promise.reject(new Error('divided by zero'));
+      return 'z';
+    })();
+    const cuts: string[] = [];
+    const stream = scene.streams.open({ first: 'x', rest }, (error) => cuts.push(error.message));
+    const failed = once(stream, 'error');
+    stream.resume();
+    for (let i = 0; i < 5; i++) {
+      await settle();
+      scene.turn();
+    }
+    expect(String(await failed)).toContain('divided by zero');
+    expect([cuts, stream.readableEnded]).toEqual([['divided by zero'], false]);
+  });
+
   test('that cannot be made to their end break off', async () => {
     const scene = new Turns();
     const rest = (function* (): Generator<string, string, void> {

@@ -37,10 +37,10 @@ export class AnswerStreams {
     return this.#open.size;
   }
 
-  /** The bytes of a body. Whoever does not read it to its end destroys it. */
-  open(pieces: EnvelopePieces): Readable {
+  /** The bytes of a body. Whoever does not read it to its end destroys it. `cut` is told why it ends before its end, unless its reader ends it. */
+  open(pieces: EnvelopePieces, cut: (error: Error) => void = () => undefined): Readable {
     const { clock, timers } = this.#sources;
-    const stream = new AnswerStream(pieces, { clock, turn: (work) => this.#turn(work) });
+    const stream = new AnswerStream(pieces, { clock, turn: (work) => this.#turn(work), cut });
     this.#open.add(stream);
     this.#sweep ??= timers.every(SWEEP_MILLIS, () => this.#cutStalled());
     stream.once('close', () => {
@@ -71,13 +71,14 @@ export class AnswerStreams {
 
   #cutStalled(): void {
     const before = this.#sources.clock.elapsed() - STALLED_MILLIS_MAX;
-    for (const stream of this.#open) if (stream.askedAtMillis <= before) stream.destroy(new Error('the reader of the answer has stalled'));
+    for (const stream of this.#open) if (stream.idleSinceMillis <= before) stream.cut(new Error('the reader of the answer has stalled'));
   }
 }
 
 interface StreamSources {
   readonly clock: Clock;
   turn(work: () => void): void;
+  cut(error: Error): void;
 }
 
 /** One body in the making. */
@@ -85,30 +86,37 @@ class AnswerStream extends Readable {
   readonly #sources: StreamSources;
   readonly #rest: EnvelopePieces['rest'];
   #first: string | undefined;
-  #askedAtMillis: number;
+  #idleSinceMillis: number;
 
   constructor({ first, rest }: EnvelopePieces, sources: StreamSources) {
     super({ highWaterMark: WAITING_BYTES_MAX });
     this.#first = first;
     this.#rest = rest;
     this.#sources = sources;
-    this.#askedAtMillis = sources.clock.elapsed();
+    this.#idleSinceMillis = sources.clock.elapsed();
   }
 
-  /** When the reader last wanted more, on the clock's `elapsed` scale. */
-  get askedAtMillis(): number {
-    return this.#askedAtMillis;
+  /** Since when the reader has not wanted more, on the clock's `elapsed` scale; `Infinity` while it waits for a piece. */
+  get idleSinceMillis(): number {
+    return this.#idleSinceMillis;
+  }
+
+  /** Ends it so that nobody can take what was sent for the whole: the head is sent, so that is all that is left. */
+  cut(error: Error): void {
+    if (this.destroyed) return;
+    this.#sources.cut(error);
+    this.destroy(error);
   }
 
   override _read(): void {
-    this.#askedAtMillis = this.#sources.clock.elapsed();
+    this.#idleSinceMillis = Number.POSITIVE_INFINITY;
     if (this.#first === undefined) {
-      this.#sources.turn(() => this.#next());
+      this.#makeNext();
       return;
     }
     const first = this.#first;
     this.#first = undefined;
-    this.push(Buffer.from(first));
+    this.#give(first);
   }
 
   override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
@@ -116,15 +124,34 @@ class AnswerStream extends Readable {
     done(error);
   }
 
+  #makeNext(): void {
+    this.#sources.turn(() => this.#next());
+  }
+
   #next(): void {
     if (this.destroyed) return;
     try {
       const { done, value } = this.#rest.next();
-      this.push(Buffer.from(value));
-      if (done === true) this.push(null);
+      if (typeof value === 'string') {
+        this.#give(value);
+        if (done === true) this.push(null);
+      } else {
+        value.then(
+          () => this.#makeNext(),
+          (error: unknown) => this.cut(asError(error)),
+        );
+      }
     } catch (error) {
-      // The head is sent, so all that is left is not to end the body as if it were whole.
-      this.destroy(error instanceof Error ? error : new Error(String(error)));
+      this.cut(asError(error));
     }
   }
+
+  #give(text: string): void {
+    this.#idleSinceMillis = this.#sources.clock.elapsed();
+    this.push(Buffer.from(text));
+  }
+}
+
+function asError(error: unknown): Error {
+  return error instanceof Error ? error : new Error(String(error));
 }

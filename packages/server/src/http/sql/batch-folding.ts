@@ -1,4 +1,4 @@
-import type { StatementResult } from '@kalamdb/engine';
+import type { StatementAnswer } from '@kalamdb/engine';
 
 const SUMMARIES = [
   ['insert', 'Inserted'],
@@ -11,10 +11,10 @@ const SUMMARIES = [
  * come up to three summaries, inserted, updated, deleted, each only when its total is not 0. A single statement is left
  * as it is.
  */
-export function foldBatch(results: readonly StatementResult[], caller: string): readonly StatementResult[] {
+export function foldBatch(results: readonly StatementAnswer[], caller: string): readonly StatementAnswer[] {
   if (results.length < 2) return results;
   const totals = { insert: 0, update: 0, delete: 0 };
-  const others: StatementResult[] = [];
+  const others: StatementAnswer[] = [];
   for (const result of results) {
     if (result.kind === 'message' && result.dml !== undefined) totals[result.dml] += result.rowCount;
     else others.push(result);

@@ -1,3 +1,5 @@
+import type { ServerResponse } from 'node:http';
+import { constants, type Http2ServerResponse } from 'node:http2';
 import type { FastifyReply } from 'fastify';
 import type { Edge } from '../../edge.ts';
 import { AnswerStreams } from './answer-streams.ts';
@@ -9,8 +11,10 @@ export class SqlAnswers {
   readonly #streams: AnswerStreams;
   /** Characters from which on an answer is compressed; `undefined`: none is. */
   readonly #compressedFrom: number | undefined;
+  readonly #log: Edge['log'];
 
-  constructor({ config, clock, timers }: Pick<Edge, 'config' | 'clock' | 'timers'>) {
+  constructor({ config, clock, timers, log }: Pick<Edge, 'config' | 'clock' | 'timers' | 'log'>) {
+    this.#log = log;
     this.#streams = new AnswerStreams({ clock, timers });
     this.#compressedFrom = config['server.compression'] ? config['server.compression_min_bytes'] : undefined;
   }
@@ -29,11 +33,19 @@ export class SqlAnswers {
       const encoding = encodingFor(reply);
       return encoding === undefined ? reply.send(body) : sendCompressed(reply, body, encoding);
     }
-    const stream = this.#streams.open(body);
+    const stream = this.#streams.open(body, (err) => {
+      this.#log.warn({ err, request: reply.request.id }, 'an answer was cut off');
+      breakOff(reply.raw);
+    });
     const encoding = from === undefined ? undefined : encodingFor(reply);
     if (encoding === undefined) return reply.send(stream);
     return reply.header('content-encoding', encoding).send(compressed(stream, encoding));
   }
+}
+
+/** An HTTP/2 stream that is only destroyed ends as a whole one does; over HTTP/1.1 the connection ends with the body, before its end is written. */
+function breakOff(raw: ServerResponse | Http2ServerResponse): void {
+  if ('stream' in raw) raw.stream.close(constants.NGHTTP2_INTERNAL_ERROR);
 }
 
 /** The encoding for an answer that could be compressed; a cache in between is told that it depends on the request. */

@@ -1,4 +1,4 @@
-import type { ResultColumn, StatementResult } from '@kalamdb/engine';
+import type { ResultColumn, RowStream, StatementResult } from '@kalamdb/engine';
 import { cellToJson, plainType } from '@kalamdb/protocol';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
@@ -25,7 +25,7 @@ const dml = (verb: 'insert' | 'update' | 'delete', rowCount: number): StatementR
   dml: verb,
   asUser: 'bob',
 });
-const context = { caller: 'alice', tookMillis: 1.23456 };
+const context = { caller: 'alice', tookMillis: () => 1.23456 };
 const schema = [
   { name: 'id', data_type: 'BigInt', index: 0, flags: ['pk', 'nn', 'uq'] },
   { name: 'na"me', data_type: 'Text', index: 1 },
@@ -42,6 +42,7 @@ function body(...of: Parameters<typeof successEnvelope>): string {
   let text = envelope.first;
   for (;;) {
     const { done, value } = envelope.rest.next();
+    if (typeof value !== 'string') throw new Error('nothing is streamed');
     text += value;
     if (done === true) return text;
   }
@@ -113,7 +114,7 @@ test('a long answer comes in pieces of one size, and is the same text', () => {
   if (typeof envelope === 'string') throw new Error('the answer came at once');
   const pieces = [envelope.first];
   for (let step = envelope.rest.next(); ; step = envelope.rest.next()) {
-    pieces.push(step.value);
+    pieces.push(String(step.value));
     if (step.done === true) break;
   }
   expect(pieces.length).toBeGreaterThan(5);
@@ -126,4 +127,21 @@ test('a long answer comes in pieces of one size, and is the same text', () => {
   ]);
   const batch = JSON.parse(body([long, dml('insert', 2), long], context)) as { results: { row_count: number }[] };
   expect(batch.results.map(({ row_count }) => row_count)).toEqual([20_000, 20_000, 2]);
+});
+
+test('a stream is closed when its reader leaves before its turn', () => {
+  let closed = 0;
+  const stream: RowStream = {
+    columns,
+    next: () => Promise.resolve(undefined),
+    close: () => {
+      closed += 1;
+      return Promise.resolve();
+    },
+  };
+  const many: StatementResult = { kind: 'rows', columns, rows: Array.from({ length: 5000 }, () => [1n, 'a long name']), asUser: 'alice' };
+  const envelope = successEnvelope([many, { kind: 'stream', stream, asUser: 'alice' }], context);
+  if (typeof envelope === 'string') throw new Error('all of it came at once');
+  envelope.rest.return('');
+  expect(closed).toBe(1);
 });

@@ -119,9 +119,9 @@ function runSql(edge: Edge, answers: SqlAnswers, { request, reply }: Exchange): 
     },
   });
   session
-    .execute(sql, parameters)
+    .answer(sql, parameters)
     .then((results) => {
-      const tookMillis = edge.clock.elapsed() - request.startedAt;
+      const tookMillis = (): number => edge.clock.elapsed() - request.startedAt;
       const sent = answers.send(reply, successEnvelope(results, { caller: principal.userId, tookMillis }));
       // A reply is a thenable: it must not come out of here.
       return sent instanceof Promise ? sent.then(() => undefined) : undefined;
@@ -132,7 +132,8 @@ function runSql(edge: Edge, answers: SqlAnswers, { request, reply }: Exchange): 
 /** Aborted when the connection is gone. */
 function goneSignal({ raw }: FastifyReply): AbortSignal {
   const gone = new AbortController();
-  raw.once('close', () => gone.abort(kalamError('CLIENT_GONE')));
+  if (raw.destroyed) gone.abort(kalamError('CLIENT_GONE'));
+  else raw.once('close', () => gone.abort(kalamError('CLIENT_GONE')));
   return gone.signal;
 }
 
