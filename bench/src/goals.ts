@@ -6,6 +6,8 @@ export type Durability = 'sync' | 'relaxed';
 /** Rows and tables of the large directory, whose goals are set for exactly these. */
 export const LARGE_ROWS = 1_000_000;
 export const LARGE_TABLES = 10_000;
+/** Rows in segments for which goals are set. */
+export const COLD_ROWS = 200_000;
 
 /** A number to reach. */
 export interface Goal {
@@ -24,6 +26,9 @@ const MEDIANS: Readonly<Record<string, { readonly relaxed: number; readonly sync
   'COUNT of 200 rows': { relaxed: 0.6, sync: 0.6 },
   'filter on 200 rows': { relaxed: 0.6, sync: 0.6 },
   'GROUP BY over 10000 rows': { relaxed: 4, sync: 4 },
+  [`COUNT over ${COLD_ROWS} cold rows`]: { relaxed: 1.5, sync: 1.5 },
+  [`key look-up over ${COLD_ROWS} cold rows`]: { relaxed: 20, sync: 20 },
+  [`GROUP BY over ${COLD_ROWS} cold rows`]: { relaxed: 30, sync: 30 },
   [lookupName(LARGE_ROWS)]: { relaxed: 0.3, sync: 0.3 },
   'INSERT due to callback at 2000 commits/s': { relaxed: 1, sync: 1.25 },
   'event due to callback at 10000 events/s': { relaxed: 5, sync: 5 },
@@ -50,5 +55,10 @@ export const GOALS = {
   addColumnMillis: below(50, 'ms') as Goal,
   blockMillis: below(5, 'ms') as Goal,
   connectionsPerSecond: { text: '>= 1000 /s', met: (value: number) => value >= 1000 } as Goal,
+  idleRowsMoved: { text: '>= 200000 rows/s', met: (value: number) => value >= 200_000 } as Goal,
+  loadedRowsMoved: { text: '>= 80000 rows/s', met: (value: number) => value >= 80_000 } as Goal,
+  /** Beside a flush or a compaction, of before. */
+  insertP99Share: { text: '<= 200 %', met: (value: number) => value <= 200 } as Goal,
+  coldMiB: below(1024, 'MiB') as Goal,
   connectionKib: below(30, 'KiB') as Goal,
 } as const;

@@ -41,6 +41,7 @@ export class HttpConnection {
     const authorization = token === undefined ? '' : `Authorization: Bearer ${token}\r\n`;
     const head = `POST ${path} HTTP/1.1\r\nHost: ${this.#host}\r\nContent-Type: application/json\r\n${authorization}Content-Length: ${bytes}\r\n\r\n`;
     return new Promise((resolve, reject) => {
+      if (this.#socket.destroyed || this.#socket.readableEnded) return reject(new Error('the server has closed the connection'));
       this.#wake = resolve;
       this.#fail = reject;
       this.#socket.write(head + body);

@@ -1,17 +1,22 @@
 // Measures a server of its own on loopback: cases for each durability mode, start and idle, each beside its goal. `--curves`: over the
-// size of a table (to 1 million rows, `--rows 10000000` for more), the number of partitions (to 10,000; `--partitions`) and the row's width.
+// size of a table (to 1 million rows, `--rows 10000000` for more), the number of partitions (to 10,000; `--partitions`) and the row's width. `--cold`: flush, compaction and
+// queries over 200,000 rows in segments, or `--rows`. `--queries`: joins, windows and many SELECTs
+// at a time alone, beside PostgreSQL when this machine has it.
 
 import { cpus } from 'node:os';
 import { parseArgs } from 'node:util';
 import { commitToCallback, emptyHandler, insertBatch, insertInTransaction, insertOne } from './cases.ts';
 import { addColumnMillis, dearestCatalogQuery, tableListMillis } from './catalog-queries.ts';
+import { coldQueries, flushFigures } from './cold-cases.ts';
 import { curves } from './curves.ts';
-import { type Durability, GOALS, LARGE_ROWS, LARGE_TABLES } from './goals.ts';
+import { COLD_ROWS, type Durability, GOALS, LARGE_ROWS, LARGE_TABLES } from './goals.ts';
 import { httpCases } from './http-cases.ts';
-import { emptyServer, makeLargeDirectory, startMillis, withFolder, withServer } from './processes.ts';
+import { startPostgres } from './postgres-peer.ts';
+import { emptyServer, makeColdDirectory, makeLargeDirectory, startMillis, withFolder, withServer } from './processes.ts';
+import { peerCases, queryCases } from './query-cases.ts';
 import { lookupName, pointLookups, selects } from './reads.ts';
 import { type Figure, printCases, printFigures } from './report.ts';
-import { corePercent, longestBlockMillis, residentMiB } from './server-figures.ts';
+import { corePercent, longestBlockMillis, mostResidentMiB, residentMiB } from './server-figures.ts';
 import { streamEvents } from './stream-cases.ts';
 import { at, fill, run, type Target, withConnections } from './target.ts';
 import { webSocketConnections } from './web-socket-connections.ts';
@@ -30,7 +35,9 @@ const { values: flags } = parseArgs({
     mode: { type: 'string' },
     seconds: { type: 'string', default: '3' },
     curves: { type: 'boolean', default: false },
-    rows: { type: 'string', default: '1000000' },
+    cold: { type: 'boolean', default: false },
+    queries: { type: 'boolean', default: false },
+    rows: { type: 'string' },
     partitions: { type: 'string', default: '10000' },
   },
 });
@@ -141,10 +148,50 @@ async function measureCurves(durability: Durability): Promise<void> {
   await withFolder((folder) =>
     withServer({ folder, durability, seconds }, async (target) => {
       await makeNamespace(target);
-      const measured = await curves(target, { rowsMax: Number(flags.rows), partitionsMax: Number(flags.partitions) });
+      const measured = await curves(target, { rowsMax: Number(flags.rows ?? 1_000_000), partitionsMax: Number(flags.partitions) });
       printCases(`durability ${durability}; curves, 1 client`, measured);
     }),
   );
+}
+
+/** Moving rows into segments and merging those, then queries over them. */
+async function measureCold(durability: Durability): Promise<void> {
+  const rows = Number(flags.rows ?? COLD_ROWS);
+  const segments = rows <= COLD_ROWS ? 20 : Math.ceil(rows / 50_000);
+  await withFolder(async (folder) => {
+    await makeColdDirectory(folder, { rows, segments });
+    await withServer({ folder, durability, seconds }, async (target, pid) => {
+      const figures: Figure[] = [];
+      const value = await mostResidentMiB(pid, async () => {
+        printCases(
+          `durability ${durability}; ${rows} rows in ${segments} segments`,
+          await coldQueries(target, { folder, rows, segments }),
+          durability,
+        );
+        figures.push(...(await flushFigures(target, { folder, pid })));
+      });
+      printFigures([...figures, { name: 'most memory of the server', value, unit: 'MiB', goal: GOALS.coldMiB }]);
+    });
+  });
+}
+
+/** Statements of several tables and many at a time, and the same in PostgreSQL; the durability does not matter to them. */
+async function measureQueries(): Promise<void> {
+  await withFolder((folder) =>
+    withServer({ folder, durability: 'relaxed', seconds }, async (target) => {
+      printCases('queries', await queryCases(target), 'relaxed');
+    }),
+  );
+  const peer = startPostgres();
+  if (peer === undefined) {
+    console.log('\nNo PostgreSQL on this machine: no peer.');
+    return;
+  }
+  try {
+    printCases('the same queries in PostgreSQL', await peerCases(peer.pool, seconds));
+  } finally {
+    await peer.stop();
+  }
 }
 
 function makeNamespace(target: Target): Promise<string> {
@@ -158,6 +205,10 @@ function median(values: readonly number[]): number {
 console.log(`Node ${process.version}, ${cpus().length} cores shared with the load generator, ${seconds} s a case`);
 if (flags.curves) {
   for (const mode of modes) await measureCurves(mode);
+} else if (flags.cold) {
+  for (const mode of modes) await measureCold(mode);
+} else if (flags.queries) {
+  await measureQueries();
 } else {
   await emptyServer(seconds, async (empty) => {
     for (const mode of modes) await measureCases(mode, empty);
@@ -171,4 +222,5 @@ if (flags.curves) {
     printFigures(await measureIdle(mode));
   }
   await measureConnections();
+  await measureQueries();
 }

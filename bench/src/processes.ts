@@ -17,6 +17,8 @@ max_queries_per_sec = 1000000
 max_auth_requests_per_ip_per_sec = 1000000
 [websocket]
 client_timeout_secs = 3600
+[compaction]
+check_interval_seconds = 86400
 `;
 
 /** A server to start: its folder and mode. */
@@ -72,12 +74,21 @@ export async function emptyServer(seconds: number, work: (target: Target) => Pro
 }
 
 /** Fills the data of a folder in a process of its own, so that this one stays small. */
-export async function makeLargeDirectory(folder: string, size: { readonly rows: number; readonly tables: number }): Promise<void> {
-  const script = join(import.meta.dirname, 'large-directory.js');
+export function makeLargeDirectory(folder: string, size: { readonly rows: number; readonly tables: number }): Promise<void> {
+  return makeDirectory('large-directory.js', folder, [size.rows, size.tables]);
+}
+
+/** The same with a table in segments. */
+export function makeColdDirectory(folder: string, size: { readonly rows: number; readonly segments: number }): Promise<void> {
+  return makeDirectory('cold-directory.js', folder, [size.rows, size.segments]);
+}
+
+async function makeDirectory(script: string, folder: string, sizes: readonly number[]): Promise<void> {
   const env = { ...process.env, KALAMDB_ROOT_PASSWORD: PASSWORD };
-  const child = spawn(process.execPath, [script, join(folder, 'data'), String(size.rows), String(size.tables)], { env, stdio: 'inherit' });
+  const program = [join(import.meta.dirname, script), join(folder, 'data'), ...sizes.map(String)];
+  const child = spawn(process.execPath, program, { env, stdio: 'inherit' });
   const [code] = await once(child, 'exit');
-  if (code !== 0) throw new Error(`the large directory could not be made: exit code ${code}`);
+  if (code !== 0) throw new Error(`${script} has failed: exit code ${code}`);
 }
 
 function start({ folder, durability }: ServerSpec): Promise<ServerProcess> {

@@ -1,12 +1,12 @@
 import { type Durability, type Goal, medianGoal } from './goals.ts';
 import type { Measurement } from './measure.ts';
 
-/** One number beside its goal. */
+/** One number beside its goal, if there is one. */
 export interface Figure {
   readonly name: string;
   readonly value: number;
   readonly unit: string;
-  readonly goal: Goal;
+  readonly goal: Goal | undefined;
 }
 
 /** Prints a table of cases; without a durability there are no goals. */

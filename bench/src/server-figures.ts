@@ -4,12 +4,28 @@ import { at, run, type Target, withConnections } from './target.ts';
 
 /** Microseconds of one tick in which Linux counts the time of a process. */
 const TICK_MICROS = 10_000;
+/** Milliseconds between two looks at the memory of a process. */
+const LOOK_MILLIS = 100;
 
 /** Resident memory of a process in MiB; NaN where the system does not tell. */
 export function residentMiB(pid: number): number {
   if (process.platform !== 'linux') return Number.NaN;
   const kib = /VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1];
   return Math.round(Number(kib) / 1024);
+}
+
+/** Runs `work` and answers the most memory that a process had meanwhile, in MiB, as far as a look every 100 ms sees it. */
+export async function mostResidentMiB(pid: number, work: () => Promise<void>): Promise<number> {
+  let most = residentMiB(pid);
+  const timer = setInterval(() => {
+    most = Math.max(most, residentMiB(pid));
+  }, LOOK_MILLIS);
+  try {
+    await work();
+  } finally {
+    clearInterval(timer);
+  }
+  return most;
 }
 
 /** Percent of a core that a process takes over some seconds; NaN where the system does not tell. */
