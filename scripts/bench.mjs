@@ -1,4 +1,4 @@
-// `npm run bench [-- --mode sync|relaxed --seconds n --curves --rows n --partitions n]`: installs and builds if needed, then measures.
+// `npm run bench [-- --mode sync|relaxed --seconds n --curves --cold --rows n --partitions n]`: installs and builds if needed, then measures.
 
 import { join } from 'node:path';
 import { ensureBuilt, ensureInstalled, root, run } from './setup.mjs';

@@ -1,4 +1,4 @@
-// `npm run kill [-- --rounds n --seed n --durability sync|relaxed]`: installs and builds if needed, then plays the long kill test.
+// `npm run kill [-- --rounds n --seed n --durability sync|relaxed --placement any|hot]`: installs and builds if needed, then plays the long kill test.
 
 import { join } from 'node:path';
 import { ensureBuilt, ensureInstalled, root, run } from './setup.mjs';

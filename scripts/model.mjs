@@ -1,4 +1,4 @@
-// `npm run model [-- --seeds n --statements n]`: installs and builds if needed, then plays the long model test.
+// `npm run model [-- --seeds n --statements n --placement any|hot|cold]`: installs and builds if needed, then plays the long model test.
 
 import { join } from 'node:path';
 import { ensureBuilt, ensureInstalled, root, run } from './setup.mjs';

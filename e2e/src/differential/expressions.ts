@@ -1,9 +1,21 @@
 import type { SeededRandom } from '@kalamdb/testing';
-import { type ExpressionNode, leaf } from './expression-node.ts';
+import { type ExpressionNode, leaf, textOf } from './expression-node.ts';
 import type { Family, GeneratedColumn } from './table-schema.ts';
 
 /** All families. */
-const FAMILIES: readonly Family[] = ['integer', 'decimal', 'double', 'text', 'boolean', 'date', 'timestamp', 'time', 'uuid'];
+const FAMILIES: readonly Family[] = [
+  'integer',
+  'decimal',
+  'double',
+  'text',
+  'boolean',
+  'date',
+  'timestamp',
+  'time',
+  'uuid',
+  'json',
+  'bytes',
+];
 
 const LITERALS: Readonly<Record<Family, readonly string[]>> = {
   integer: ['0', '1', '2', '3', '-1', '10', '100', '32767', '2147483647', '2147483648', '9223372036854775807', 'NULL'],
@@ -15,6 +27,8 @@ const LITERALS: Readonly<Record<Family, readonly string[]>> = {
   timestamp: ["TIMESTAMP '2024-01-31 10:20:30.5'", "TIMESTAMP '1969-12-31 23:59:59'", "CAST('2000-01-01' AS TIMESTAMP)"],
   time: ["TIME '10:20:30'", "CAST('23:59:59.5' AS TIME)"],
   uuid: ["CAST('0192f0c4-6d3b-7c55-8a17-1f2e3d4c5b6a' AS UUID)"],
+  json: [`CAST('{"a":{"b":2},"c":[3]}' AS JSON)`],
+  bytes: ["CAST('ab' AS BYTES)"],
 };
 
 const TYPE_NAMES: Readonly<Record<Family, readonly string[]>> = {
@@ -27,6 +41,8 @@ const TYPE_NAMES: Readonly<Record<Family, readonly string[]>> = {
   timestamp: ['TIMESTAMP'],
   time: ['TIME'],
   uuid: ['UUID'],
+  json: ['JSON'],
+  bytes: ['BYTES'],
 };
 
 /** Families whose values a CAST can turn into one of a family; others are refused, which is tried now and then. */
@@ -40,6 +56,8 @@ const CAST_SOURCES: Readonly<Record<Family, readonly Family[]>> = {
   timestamp: ['timestamp', 'date', 'text'],
   time: ['time', 'timestamp', 'text'],
   uuid: ['uuid', 'text'],
+  json: ['json', 'text'],
+  bytes: ['bytes', 'text'],
 };
 
 /** A call or operation: the families of its parts, and its text with `$1 … $n` for them. */
@@ -58,6 +76,13 @@ const FORMS: Readonly<Record<Family, readonly Form[]>> = {
     ['octet_length($1)', 'text'],
     ['ascii($1)', 'text'],
     ['strpos($1, $2)', 'text', 'text'],
+    ['mod($1, $2)', 'integer', 'integer'],
+    ['bit_length($1)', 'text'],
+    ['position($1 IN $2)', 'text', 'text'],
+    ['($1 - $2)', 'date', 'date'],
+    ['octet_length($1)', 'bytes'],
+    ["json_get_int($1, 'a')", 'json'],
+    ["json_get_int($1, 'c', 0)", 'json'],
     ['greatest($1, $2)', 'integer', 'integer'],
     ['least($1, $2)', 'integer', 'integer'],
   ],
@@ -92,6 +117,15 @@ const FORMS: Readonly<Record<Family, readonly Form[]>> = {
     ['sign($1)', 'double'],
     ['ln($1)', 'double'],
     ['exp($1)', 'double'],
+    ['cbrt($1)', 'double'],
+    ['log10($1)', 'integer'],
+    ['atan2($1, $2)', 'double', 'double'],
+    ['degrees($1)', 'double'],
+    ["json_get_float($1, 'b')", 'json'],
+    ['EXTRACT(isodow FROM $1)', 'date'],
+    ['EXTRACT(week FROM $1)', 'timestamp'],
+    ['EXTRACT(quarter FROM $1)', 'date'],
+    ['EXTRACT(hour FROM $1)', 'time'],
     ['EXTRACT(year FROM $1)', 'timestamp'],
     ['EXTRACT(dow FROM $1)', 'date'],
     ['EXTRACT(second FROM $1)', 'timestamp'],
@@ -100,6 +134,20 @@ const FORMS: Readonly<Record<Family, readonly Form[]>> = {
   text: [
     ['($1 || $2)', 'text', 'text'],
     ['($1 || $2)', 'text', 'integer'],
+    ["($1 ->> 'a')", 'json'],
+    ["($1 -> 'b')", 'json'],
+    ["($1 -> 'b' ->> 'a')", 'json'],
+    ['($1 ->> 0)', 'json'],
+    ['($1 ->> -1)', 'json'],
+    ['($1 ->> $2)', 'json', 'text'],
+    ["json_get_str($1, 'b')", 'json'],
+    ["json_as_text($1, 'c')", 'json'],
+    ["json_get_json($1, 'c', 1)", 'json'],
+    ['json_length($1)', 'json'],
+    ['json_object_keys($1)', 'json'],
+    ["btrim($1, ' a')", 'text'],
+    ['greatest($1, $2)', 'text', 'text'],
+    ['least($1, $2)', 'text', 'text'],
     ['upper($1)', 'text'],
     ['lower($1)', 'text'],
     ['initcap($1)', 'text'],
@@ -136,15 +184,30 @@ const FORMS: Readonly<Record<Family, readonly Form[]>> = {
     ["($1 NOT ILIKE 'A%')", 'text'],
     ['($1 LIKE $2)', 'text', 'text'],
     ['starts_with($1, $2)', 'text', 'text'],
+    ["($1 ? 'a')", 'json'],
+    ['($1 ? $2)', 'json', 'text'],
+    ["json_contains($1, 'b', 'a')", 'json'],
+    ["json_get_bool($1, 'b', 'a')", 'json'],
+    ['(($1, $2) = ($3, $4))', 'integer', 'text', 'integer', 'text'],
   ],
-  date: [],
+  date: [
+    ['($1 + 1)', 'date'],
+    ['($1 - 30)', 'date'],
+    ['greatest($1, $2)', 'date', 'date'],
+  ],
   timestamp: [
     ["date_trunc('month', $1)", 'timestamp'],
     ["date_trunc('hour', $1)", 'timestamp'],
     ["date_trunc('week', $1)", 'timestamp'],
+    ["date_trunc('quarter', $1)", 'date'],
+    ["date_trunc('century', $1)", 'timestamp'],
+    ['to_timestamp($1)', 'double'],
+    ['least($1, $2)', 'timestamp', 'timestamp'],
   ],
   time: [],
   uuid: [],
+  json: [],
+  bytes: [],
 };
 
 /** Forms over two or three parts of one family. */
@@ -159,6 +222,9 @@ const COMPARISONS = [
 ];
 const MEMBERSHIPS = ['($1 BETWEEN $2 AND $3)', '($1 NOT BETWEEN $2 AND $3)', '($1 IN ($2, $3))', '($1 NOT IN ($2, $3, NULL))'];
 const CONDITIONALS = ['coalesce($2, $3)', 'nullif($2, $3)', 'CASE WHEN $1 THEN $2 ELSE $3 END', 'CASE WHEN $1 THEN $2 END'];
+/** What libraries of numbers do not agree on to the last bit, as a text would show. */
+const LAST_BITS = /\bcbrt\(/;
+
 const AGGREGATES: readonly Form[] = [
   ['count(*)'],
   ['sum($1)', 'integer'],
@@ -176,22 +242,33 @@ const AGGREGATES: readonly Form[] = [
   ['sum(DISTINCT $1)', 'integer'],
   ['stddev($1)', 'double'],
   ['var_pop($1)', 'integer'],
+  ["string_agg($1, ',' ORDER BY id)", 'text'],
+  ['avg(DISTINCT $1)', 'integer'],
+  ['stddev_samp($1)', 'decimal'],
 ];
 
 /** Makes random expressions over the columns of a table. */
 export class ExpressionGenerator {
   readonly #random: SeededRandom;
   readonly #columns: readonly GeneratedColumn[];
+  readonly #families: readonly Family[];
+  readonly #forms: ReadonlyMap<Family, readonly Form[]>;
+  readonly #castSources: ReadonlyMap<Family, readonly Family[]>;
 
-  constructor(random: SeededRandom, columns: readonly GeneratedColumn[]) {
+  /** `without`: families that no expression has a part of. */
+  constructor(random: SeededRandom, columns: readonly GeneratedColumn[], without: readonly Family[] = []) {
+    const isKept = (family: Family): boolean => !without.includes(family);
     this.#random = random;
     this.#columns = columns;
+    this.#families = FAMILIES.filter(isKept);
+    this.#forms = new Map(FAMILIES.map((family) => [family, FORMS[family].filter(([, ...parts]) => parts.every(isKept))]));
+    this.#castSources = new Map(FAMILIES.map((family) => [family, CAST_SOURCES[family].filter(isKept)]));
   }
 
   /** A family that some column has, most of the time. */
   family(): Family {
     const random = this.#random;
-    return random.integer(4) === 0 ? random.pick(FAMILIES) : random.pick(this.#columns).family;
+    return random.integer(4) === 0 ? random.pick(this.#families) : random.pick(this.#columns).family;
   }
 
   /** An expression of a family, at most `depth` operations deep. */
@@ -202,7 +279,7 @@ export class ExpressionGenerator {
     if (dice === 0) return this.#cast(family, depth);
     if (dice === 1) return this.#of(family, [random.pick(CONDITIONALS), 'boolean', family, family], depth);
     if (family === 'boolean' && dice < 8) return this.#comparison(depth);
-    const forms = FORMS[family];
+    const forms = this.#forms.get(family) ?? [];
     return forms.length === 0 ? this.#leaf(family) : this.#of(family, random.pick(forms), depth);
   }
 
@@ -216,8 +293,9 @@ export class ExpressionGenerator {
 
   #cast(family: Family, depth: number): ExpressionNode {
     const random = this.#random;
-    const source = random.integer(12) === 0 ? this.family() : random.pick(CAST_SOURCES[family]);
-    return this.#of(family, [`CAST($1 AS ${random.pick(TYPE_NAMES[family])})`, source], depth);
+    const source = random.integer(12) === 0 ? this.family() : random.pick(this.#castSources.get(family) ?? this.#families);
+    const cast = this.#of(family, [`CAST($1 AS ${random.pick(TYPE_NAMES[family])})`, source], depth);
+    return family === 'text' && LAST_BITS.test(textOf(cast)) ? this.#leaf(family) : cast;
   }
 
   #comparison(depth: number): ExpressionNode {

@@ -12,7 +12,11 @@ const NUMBER_TOLERANCE = 1e-5;
 
 /** The text of a generated query as PostgreSQL reads it: the same types under its names. */
 export function postgresText(sql: string): string {
-  return sql.replace(/\bDOUBLE\b/g, 'DOUBLE PRECISION').replace(/\bFLOAT\b/g, 'REAL');
+  return sql
+    .replace(/\bDOUBLE\b/g, 'DOUBLE PRECISION')
+    .replace(/\bFLOAT\b/g, 'REAL')
+    .replace(/\bDATETIME\b/g, 'TIMESTAMP')
+    .replace(/\bBYTES\b/g, 'BYTEA');
 }
 
 /** What an answer differs in from PostgreSQL's; its first words name the kind of difference. Names and types are not compared. */
@@ -44,11 +48,25 @@ function canonical(text: string | null, { kind }: DataType): string | null {
   if (kind === 'timestamp' || kind === 'datetime' || kind === 'time')
     return text
       .replace('T', ' ')
-      .replace(/Z$/, '')
+      .replace(/Z$|\+00$/, '')
       .replace(/(\.\d*?)0+$/, '$1')
       .replace(/\.$/, '');
+  if (kind === 'json') return sortedJson(text);
   if (kind === 'bigint' && /^\d+\.0*$/.test(text)) return text.replace(/\..*/, '');
   return text;
+}
+
+/** A document without blanks, its keys in order; a text that is none stays as it is. */
+function sortedJson(text: string): string {
+  try {
+    return JSON.stringify(JSON.parse(text), (_, value: unknown) =>
+      typeof value === 'object' && value !== null && !Array.isArray(value)
+        ? Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)))
+        : value,
+    );
+  } catch {
+    return text;
+  }
 }
 
 function isSame(one: string | null, two: string | null, { kind }: DataType): boolean {

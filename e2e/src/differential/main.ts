@@ -1,9 +1,16 @@
 // `npm run differential -- --seed 1 --queries 100000`: the long form of the differential test. `--seed n --queries 50` plays one table again.
+// `--directory <new folder>` keeps the tables on the disk, where the general executor reads them in its own thread.
+// `--directory <new folder> --placement cold|half` holds tables whose rows lie in segments against hot ones.
+// Its tables are shared out over as many processes as there are cores, or `--processes n`.
 // `--judge <folder of PostgreSQL's programs> [--general]` holds one executor against PostgreSQL instead.
+// `--record <folder of PostgreSQL's programs>` asks PostgreSQL for the answers to the statements of user-statements.txt and stores them there.
 
+import { availableParallelism } from 'node:os';
 import { parseArgs } from 'node:util';
+import { playInProcesses, type SentReport } from './in-processes.ts';
 import { runJudge } from './judge.ts';
-import { runDifferential } from './run.ts';
+import { recordUserStatements } from './record.ts';
+import { type DifferentialReport, runDifferential, TABLE_QUERIES } from './run.ts';
 
 /** Tables between two lines of progress. */
 const PROGRESS_TABLES = 100;
@@ -13,14 +20,19 @@ const { values: flags } = parseArgs({
     seed: { type: 'string', default: '1' },
     queries: { type: 'string', default: '100000' },
     differences: { type: 'string', default: '100' },
+    directory: { type: 'string' },
+    placement: { type: 'string' },
+    processes: { type: 'string', default: String(availableParallelism()) },
+    record: { type: 'string' },
     judge: { type: 'string' },
     general: { type: 'boolean', default: false },
   },
 });
 const seed = Number(flags.seed);
 const queries = Number(flags.queries);
-if (flags.judge === undefined) await compareExecutors();
-else await judgeOne(flags.judge);
+if (flags.record !== undefined) console.log(`${recordUserStatements(flags.record)} statements`);
+else if (flags.judge !== undefined) await judgeOne(flags.judge);
+else await compareExecutors();
 
 async function judgeOne(binaries: string): Promise<void> {
   const judged = await runJudge({ seed, queries, binaries, general: flags.general });
@@ -32,14 +44,30 @@ async function judgeOne(binaries: string): Promise<void> {
 }
 
 async function compareExecutors(): Promise<void> {
-  const report = await runDifferential({
-    seed,
-    queries,
-    differencesMax: Number(flags.differences),
-    onTable: (table, played) => {
-      if (table % PROGRESS_TABLES === 0) console.log(`seed ${table}: ${played.queries} queries, ${played.differences.length} differences`);
-    },
-  });
+  const started = performance.now();
+  const differencesMax = Number(flags.differences);
+  const processes = Number(flags.processes);
+  const { directory } = flags;
+  const placement = flags.placement === 'cold' || flags.placement === 'half' ? flags.placement : undefined;
+  const report =
+    processes > 1 && directory === undefined
+      ? await playInProcesses({ seed, queries, differencesMax, processes, tableQueries: TABLE_QUERIES, program: import.meta.filename })
+      : await runDifferential({
+          seed,
+          queries,
+          differencesMax,
+          directory,
+          placement,
+          onTable: (table, played) => {
+            if (table % PROGRESS_TABLES !== 0) return;
+            console.log(`seed ${table}: ${played.queries} queries, ${played.differences.length} differences`);
+          },
+        });
+  if (process.send === undefined) show(report, performance.now() - started);
+  else process.send({ ...report, refused: [...report.refused] } satisfies SentReport);
+}
+
+function show(report: DifferentialReport, millis: number): void {
   const kinds = new Map<string, number>();
   for (const { what } of report.differences) {
     const kind = what.split(/[:(]/)[0] ?? '';
@@ -50,6 +78,7 @@ async function compareExecutors(): Promise<void> {
   console.log('refused by both', Object.fromEntries([...report.refused].sort()));
   console.log(`errors that differ as the order of evaluation allows: ${report.orderDependent}`);
   console.log('differences', Object.fromEntries(kinds));
-  console.log(`${report.queries} queries from seed ${flags.seed}, ${report.differences.length} differences`);
+  const perSecond = Math.round((report.queries * 1000) / millis);
+  console.log(`${report.queries} queries from seed ${flags.seed}, ${report.differences.length} differences, ${perSecond} queries/s`);
   process.exitCode = report.differences.length === 0 ? 0 : 1;
 }

@@ -3,6 +3,8 @@ import { type Cell, cellToJson, type DataType, KalamError, sqlTypeName } from '@
 
 /** How far two results of floating arithmetic may lie apart, as a part of their size: the order of a sum is not defined. */
 const DOUBLE_TOLERANCE = 1e-9;
+/** What is left of larger numbers that cancel each other out. */
+const DOUBLE_REST = 1e-12;
 
 /** What came of a query. */
 export type Outcome =
@@ -59,7 +61,7 @@ export function difference(a: Outcome, b: Outcome, isOrdered: boolean): string |
 
 function isSame(a: Cell, b: Cell, type: DataType): boolean {
   if (typeof a === 'number' && typeof b === 'number' && (type.kind === 'double' || type.kind === 'float')) {
-    return Math.abs(a - b) <= DOUBLE_TOLERANCE * Math.max(Math.abs(a), Math.abs(b));
+    return Math.abs(a - b) <= Math.max(DOUBLE_REST, DOUBLE_TOLERANCE * Math.max(Math.abs(a), Math.abs(b)));
   }
   return shown(a, type) === shown(b, type);
 }

@@ -4,6 +4,7 @@ import { SeededRandom } from '@kalamdb/testing';
 import { isOnlyOrder, type RunBoth } from './evaluation-order.ts';
 import { ExpressionGenerator } from './expressions.ts';
 import { difference, outcomeOf } from './outcome.ts';
+import { flushEnded, type Placement } from './placement.ts';
 import { type GeneratedQuery, generateQuery, queryText } from './query.ts';
 import { shrink } from './shrink.ts';
 import { generateColumns, tableStatements } from './table-schema.ts';
@@ -11,7 +12,7 @@ import { generateColumns, tableStatements } from './table-schema.ts';
 const ROOT: Principal = { userId: 'root', role: 'system' };
 const NAMESPACE = 'd';
 /** Queries over one table. */
-const TABLE_QUERIES = 50;
+export const TABLE_QUERIES = 50;
 
 /** What is played. */
 export interface DifferentialRun {
@@ -20,6 +21,12 @@ export interface DifferentialRun {
   readonly queries: number;
   /** Differences after which it ends. */
   readonly differencesMax: number;
+  /** A new folder for the database, so that the general executor's thread reads the tables itself; in memory without. */
+  readonly directory?: string | undefined;
+  /**
+   * Holds a table whose rows lie like this against one that is hot, instead of one executor against the other; needs {@link directory}.
+   */
+  readonly placement?: Placement | undefined;
   readonly onTable?: ((seed: number, report: DifferentialReport) => void) | undefined;
 }
 
@@ -48,14 +55,16 @@ export interface DifferentialReport {
  * Plays queries that both executors run: as they are, which the compiled one does, and over `WITH q AS (SELECT * FROM t)`,
  * which only the general one does.
  */
-export async function runDifferential({ seed, queries, differencesMax, onTable }: DifferentialRun): Promise<DifferentialReport> {
+export async function runDifferential(run: DifferentialRun): Promise<DifferentialReport> {
+  const { seed, queries, differencesMax, directory, placement, onTable } = run;
   await initParser();
-  const database = await openDatabase({ directory: undefined, durability: 'relaxed', rootPassword: 'differential-root' });
+  const database = await openDatabase({ directory, durability: 'relaxed', rootPassword: 'differential-root' });
   const report: DifferentialReport = { queries: 0, refused: new Map(), orderDependent: 0, differences: [] };
   try {
     await database.session(ROOT).execute(`CREATE NAMESPACE ${NAMESPACE}`);
     for (let table = 0; report.queries < queries && report.differences.length < differencesMax; table++) {
-      await playTable(database, seed + table, Math.min(TABLE_QUERIES, queries - report.queries), report);
+      const played = { seed: seed + table, queries: Math.min(TABLE_QUERIES, queries - report.queries), placement };
+      await playTable(database, played, report);
       onTable?.(seed + table, report);
     }
   } finally {
@@ -64,27 +73,62 @@ export async function runDifferential({ seed, queries, differencesMax, onTable }
   return report;
 }
 
-async function playTable(database: Database, seed: number, queries: number, report: DifferentialReport): Promise<void> {
+type PlayedTable = Pick<DifferentialRun, 'seed' | 'queries' | 'placement'>;
+
+async function playTable(database: Database, { seed, queries, placement }: PlayedTable, report: DifferentialReport): Promise<void> {
   const random = new SeededRandom(seed);
   const session = database.session(ROOT, { namespace: NAMESPACE });
   const columns = generateColumns(random);
   const statements = tableStatements(random, `${NAMESPACE}.t`, columns);
   for (const sql of statements) await session.execute(sql);
+  if (placement !== undefined) await placeCopy(session, { statements, changed: columns[1]?.name }, placement);
   const expressions = new ExpressionGenerator(random, columns);
   for (let index = 0; index < queries; index++) {
     const query = generateQuery(random, expressions);
     report.queries += 1;
-    const what = await compare(session, query, report);
+    const what = await compare(session, { query, placement }, report);
     if (what === undefined) continue;
-    const least = await shrink({ query, what }, (smaller) => compare(session, smaller));
+    const least = await shrink({ query, what }, (smaller) => compare(session, { query: smaller, placement }));
     report.differences.push({ seed, what: least.what, sql: queryText(least.query, 't'), table: statements });
   }
   await session.execute(`DROP TABLE ${NAMESPACE}.t`);
+  if (placement !== undefined) await session.execute(`DROP TABLE ${NAMESPACE}.p`);
 }
 
-async function compare(session: Session, query: GeneratedQuery, report?: DifferentialReport): Promise<string | undefined> {
+/** Makes the table `p`, which has the rows of `t` but lies elsewhere. */
+async function placeCopy(session: Session, { statements, changed }: CopiedTable, placement: Placement): Promise<void> {
+  const flush = async (): Promise<void> => {
+    await session.execute(`STORAGE FLUSH TABLE ${NAMESPACE}.p`);
+    await flushEnded(session);
+  };
+  const [create = '', ...rest] = statements;
+  await session.execute(create.replace(`${NAMESPACE}.t`, `${NAMESPACE}.p`));
+  for (const sql of rest) {
+    await session.execute(sql.replace(`${NAMESPACE}.t`, `${NAMESPACE}.p`));
+    await flush();
+  }
+  if (placement === 'cold' || changed === undefined) return;
+  await session.execute(`UPDATE ${NAMESPACE}.p SET ${changed} = ${changed} WHERE id % 3 = 0`);
+  await flush();
+  await session.execute(`UPDATE ${NAMESPACE}.p SET ${changed} = ${changed} WHERE id % 5 = 1 OR id % 9 = 0`);
+}
+
+interface CopiedTable {
+  /** That make the table. */
+  readonly statements: readonly string[];
+  /** The column that is assigned to itself. */
+  readonly changed: string | undefined;
+}
+
+interface ComparedQuery {
+  readonly query: GeneratedQuery;
+  readonly placement: Placement | undefined;
+}
+
+async function compare(session: Session, { query, placement }: ComparedQuery, report?: DifferentialReport): Promise<string | undefined> {
   const run: RunBoth = async (select) => {
     const compiled = await outcomeOf(session, select('t'));
+    if (placement !== undefined) return [compiled, await outcomeOf(session, select('p'))];
     return [compiled, await outcomeOf(session, `WITH q AS (SELECT * FROM t) ${select('q')}`)];
   };
   const [compiled, general] = await run((table) => queryText(query, table));

@@ -1,7 +1,7 @@
 import type { SeededRandom } from '@kalamdb/testing';
 
 /** What an expression is, as far as the generator has to know to put it into another one. */
-export type Family = 'integer' | 'decimal' | 'double' | 'text' | 'boolean' | 'date' | 'timestamp' | 'time' | 'uuid';
+export type Family = 'integer' | 'decimal' | 'double' | 'text' | 'boolean' | 'date' | 'timestamp' | 'time' | 'uuid' | 'json' | 'bytes';
 
 /** A column of a generated table. */
 export interface GeneratedColumn {
@@ -35,6 +35,21 @@ const TEXTS = [
   "'a,b,,c'",
 ];
 
+/** Documents, and a text that is none. */
+const DOCUMENTS = [
+  `'{"a":1,"b":"x","c":[1,"two",null]}'`,
+  `'{"a":"é\\u00e9","b":{"a":true}}'`,
+  `'{"a":9223372036854775807,"b":1.5,"":0}'`,
+  `'[1,2,{"a":null}]'`,
+  `'"text"'`,
+  `'null'`,
+  `'["a","b",{"a":"x"}]'`,
+  `'"a"'`,
+  `'{ "a" : -0.25 }'`,
+  `'{bad'`,
+  `'{}'`,
+];
+
 const TYPES: readonly (readonly [type: string, family: Family, literals: readonly string[]])[] = [
   ['SMALLINT', 'integer', ['0', '1', '-1', '2', '7', '32767', '-32768']],
   ['INT', 'integer', ['0', '1', '-1', '2', '10', '-13', '2147483647', '-2147483648']],
@@ -51,6 +66,9 @@ const TYPES: readonly (readonly [type: string, family: Family, literals: readonl
     ["'1970-01-01 00:00:00'", "'2024-02-29 23:59:59.999999'", "'1969-12-31 12:34:56.5'", "'1900-03-01 00:00:00'", "'2262-04-11 12:00:00'"],
   ],
   ['TIME', 'time', ["'00:00:00'", "'23:59:59.999999'", "'12:30:00'"]],
+  ['DATETIME', 'timestamp', ["'1970-01-01 00:00:00'", "'2024-02-29 23:59:59.999999'", "'1999-12-31 23:59:59'"]],
+  ['JSON', 'json', DOCUMENTS],
+  ['BYTES', 'bytes', ["''", "'a'", "'ab'", "'é'", "'日本'"]],
   [
     'UUID',
     'uuid',
@@ -63,11 +81,12 @@ const COLUMNS_MAX = 7;
 /** Rows that a table has at most. */
 const ROWS_MAX = 24;
 
-/** Columns of a table: `id BIGINT PRIMARY KEY` first, then some of every kind. */
-export function generateColumns(random: SeededRandom): readonly GeneratedColumn[] {
+/** Columns of a table: `id BIGINT PRIMARY KEY` first, then some of every kind but those left out. */
+export function generateColumns(random: SeededRandom, without: readonly Family[] = []): readonly GeneratedColumn[] {
+  const types = TYPES.filter(([, family]) => !without.includes(family));
   const key: GeneratedColumn = { name: 'id', type: 'BIGINT', family: 'integer', literals: [] };
   const others = Array.from({ length: 3 + random.integer(COLUMNS_MAX - 2) }, (_, index) => {
-    const [type, family, literals] = random.pick(TYPES);
+    const [type, family, literals] = random.pick(types);
     return { name: `c${index + 1}`, type, family, literals };
   });
   return [key, ...others];

@@ -116,12 +116,18 @@ async function collect(child: ChildProcess, outcomes: Map<number, string>): Prom
   return outcomes.has(last) ? undefined : last;
 }
 
+/** How damaged copies are judged: as log and hot tier of `smallCommit`, with more commits or without, or as the rows of a `ColdRows`. */
+export interface Judging {
+  readonly goOn: boolean;
+  readonly judge: 'store' | 'cold';
+}
+
 /** Opens a copy of `directory` with each group of flips, one after another, in child processes: some damage could end a process. */
-export async function tryFlips(directory: string, groups: readonly (readonly Flip[])[], goOn: boolean): Promise<readonly string[]> {
+export async function tryFlips(directory: string, groups: readonly (readonly Flip[])[], judging: Judging): Promise<readonly string[]> {
   const folder = mkdtempSync(join(tmpdir(), 'kalamdb-flipped-'));
   try {
     const list = join(folder, 'flips.json');
-    writeFileSync(list, JSON.stringify({ groups, commits: WRITTEN_COMMITS, goOn }));
+    writeFileSync(list, JSON.stringify({ groups, commits: WRITTEN_COMMITS, ...judging }));
     const outcomes = new Map<number, string>();
     for (let first = 0; first < groups.length; ) {
       const child = spawn(process.execPath, [childModule, directory, folder, list, String(first)], {
@@ -148,22 +154,19 @@ export async function flipBytes(options: {
     const directory = join(folder, 'data');
     await makeDirectory(directory);
     const flips = chooseFlips(directory, options.count, options.random);
-    const outcomes = await tryFlips(
-      directory,
-      flips.map((flip) => [flip]),
-      options.goOn,
-    );
-    return summary(flips, outcomes);
+    const groups = flips.map((flip) => [flip]);
+    return summary(groups, await tryFlips(directory, groups, { goOn: options.goOn, judge: 'store' }));
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
 }
 
-function summary(flips: readonly Flip[], outcomes: readonly string[]): FlipReport {
+/** What came of groups of flips. */
+export function summary(groups: readonly (readonly Flip[])[], outcomes: readonly string[]): FlipReport {
   const count = (outcome: FlipOutcome): number => outcomes.filter((other) => other === outcome).length;
-  const wrong = flips.flatMap((flip, index) => {
+  const wrong = groups.flatMap(([flip], index) => {
     const outcome = outcomes[index] ?? '';
-    return outcome.startsWith('wrong') ? [flipText(flip, outcome)] : [];
+    return flip !== undefined && outcome.startsWith('wrong') ? [flipText(flip, outcome)] : [];
   });
   return { named: count('named'), harmless: count('harmless'), tornEnd: count('torn end'), wrong };
 }

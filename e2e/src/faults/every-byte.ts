@@ -64,7 +64,7 @@ async function sweepStore(path: string, random: SeededRandom, counts: Counts): P
 /** Tries groups of flips, and halves of those that are not harmless, until each that is not stands alone. */
 async function tryTogether(path: string, groups: readonly (readonly Flip[])[], counts: Counts): Promise<void> {
   const suspects: (readonly Flip[])[] = [];
-  for (const [index, outcome] of (await tryFlips(path, groups, true)).entries()) {
+  for (const [index, outcome] of (await tryFlips(path, groups, { goOn: true, judge: 'store' })).entries()) {
     const flips = groups[index] ?? [];
     const [only] = flips;
     const middle = flips.length >>> 1;

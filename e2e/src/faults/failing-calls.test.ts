@@ -1,9 +1,15 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { SeededRandom } from '@kalamdb/testing';
 import { describe, expect, it } from 'vitest';
+import { coldOperations } from './cold-rows.ts';
+import { sweepCold } from './cold-sweep.ts';
 import { compiler } from './failing-calls.ts';
 import { reachFileLimit, sweepFaults } from './fault-sweep.ts';
+
+/** Fewer calls than any operation makes that works on segments. */
+const CALLS = 40;
 
 const cc = compiler();
 
@@ -18,6 +24,21 @@ describe.runIf(cc !== undefined)('system calls that fail', () => {
     const report = await sweepFaults({ cc: cc ?? '', driver: 'engine', firsts: [0, 9], counts: [2] });
     expect(report.faults).toBeGreaterThanOrEqual(report.runs);
   });
+});
+
+const seed = Date.now() % 1_000_000;
+
+describe.runIf(cc !== undefined)(`system calls that fail, or are the last, while segments are written (seed ${seed})`, () => {
+  const random = new SeededRandom(seed);
+  it.each(Object.keys(coldOperations))(
+    'lose no row and leave no file: %s',
+    async (operation) => {
+      const kinds = [random.pick(['KILL', 'KILL', 'ENOSPC', 'EIO', 'SHORT'] as const)];
+      const report = await sweepCold({ cc: cc ?? '', operation, first: random.integer(CALLS), stride: 1, runsMax: 1, kinds });
+      expect(report.faults).toBeGreaterThan(0);
+    },
+    60_000,
+  );
 });
 
 describe.runIf(cc === undefined)('system calls that fail', () => {

@@ -8,14 +8,16 @@ import { fileURLToPath } from 'node:url';
 const source = fileURLToPath(new URL('../../src/faults/fault-io.c', import.meta.url));
 const childModule = (name: string): string => fileURLToPath(new URL(`../../dist/faults/${name}.js`, import.meta.url));
 
-/** What goes wrong with a call: nothing is done and it fails, or a write does only half of it. */
-export type CallFault = 'ENOSPC' | 'EIO' | 'SHORT';
+/** What goes wrong with a call: nothing is done and it fails, a write does only half of it, or the process is killed in the middle of it. */
+export type CallFault = 'ENOSPC' | 'EIO' | 'SHORT' | 'KILL';
 
 /** Calls that fail, counted from the moment at which the child has opened its data. */
 export interface FailingCalls {
   readonly first: number;
   readonly count: number;
   readonly kind: CallFault;
+  /** Whether calls that make, rename and remove files are concerned as well. */
+  readonly names?: boolean | undefined;
 }
 
 /** What a child did while its disk failed. */
@@ -60,6 +62,7 @@ export class FaultFolder {
       FAULT_COUNT: String(faults.count),
       FAULT_KIND: faults.kind,
       FAULT_REPORT: reportPath,
+      ...(faults.names === true ? { FAULT_NAMES: '1' } : {}),
     };
     const result = await runChild(process.execPath, [childModule(module), ...childArguments], env);
     const count = existsSync(reportPath) ? statSync(reportPath).size : 0;

@@ -5,10 +5,11 @@
 
 import { cpSync, readFileSync, rmSync, writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
-import { type Flip, flipOutcome } from './byte-flips.ts';
+import { type Flip, flipOutcome, type Judging } from './byte-flips.ts';
+import { coldFlipOutcome } from './cold-flips.ts';
 
 const [, , directory = '', scratch = '', list = '', first = '0'] = process.argv;
-const { groups, commits, goOn }: { groups: readonly (readonly Flip[])[]; commits: number; goOn: boolean } = JSON.parse(
+const { groups, commits, goOn, judge }: Judging & { groups: readonly (readonly Flip[])[]; commits: number } = JSON.parse(
   readFileSync(list, 'utf8'),
 );
 const say = (text: string): void => void writeSync(1, `${text}\n`);
@@ -23,6 +24,6 @@ for (const [index, flips] of groups.entries()) {
     for (const { at, bit } of flips.filter((flip) => flip.file === file)) content.writeUInt8(content.readUInt8(at) ^ (1 << bit), at);
     writeFileSync(join(copy, file), content);
   }
-  say(`is ${index} ${await flipOutcome(copy, commits, goOn)}`);
+  say(`is ${index} ${judge === 'cold' ? await coldFlipOutcome(copy, flips) : await flipOutcome(copy, commits, goOn)}`);
   rmSync(copy, { recursive: true, force: true });
 }

@@ -1,6 +1,6 @@
 import { Buffer } from 'node:buffer';
 import { dirname } from 'node:path';
-import type { FileStat, FileSystem, OpenFile, OpenMode } from '@kalamdb/storage';
+import type { FileSpace, FileStat, FileSystem, OpenFile, OpenMode } from '@kalamdb/storage';
 
 /** Content of a file, whatever its names. */
 export interface Inode {
@@ -75,6 +75,12 @@ export class RecordedDisk implements FileSystem {
     return this.#rename((names) => names.set(to, inode).delete(from));
   }
 
+  link(from: string, to: string): Promise<void> {
+    const inode = this.#inode(from);
+    if (this.#names.has(to)) throw systemError('EEXIST', to);
+    return this.#rename((names) => names.set(to, inode));
+  }
+
   remove(path: string): Promise<void> {
     this.#inode(path);
     return this.#rename((names) => names.delete(path));
@@ -91,6 +97,14 @@ export class RecordedDisk implements FileSystem {
   }
 
   async makeDirectory(): Promise<void> {}
+
+  async removeDirectory(): Promise<boolean> {
+    return false;
+  }
+
+  async space(): Promise<FileSpace> {
+    return { totalBytes: 2 ** 40, freeBytes: 2 ** 40 };
+  }
 
   async syncDirectory(): Promise<void> {
     const upTo = this.events.length;

@@ -1,6 +1,7 @@
 import { type Database, openDatabase, type Principal, StatementError } from '@kalamdb/engine';
 import { type ErrorCode, KalamError, systemTimers, type Timers } from '@kalamdb/protocol';
 import { parseStatement, splitStatements } from '@kalamdb/sql';
+import { type FileSystem, systemFiles } from '@kalamdb/storage';
 import { type GrammarStatement, nextGrammarStatement, SCENE_STATEMENTS, SCENE_USERS, SeededRandom } from '@kalamdb/testing';
 import { type DatabaseDump, differences, dumpCatalog, dumpRows } from './database-dump.ts';
 
@@ -68,6 +69,12 @@ function count<K>(counts: Map<K, number>, key: K): void {
 /** Timers that do not repeat: housekeeping must not change anything between two dumps. */
 const UNREPEATED: Timers = { ...systemTimers, every: () => ({ cancel: () => undefined }) };
 
+/** Statements may name any folder of the machine: nothing is made in it. */
+const UNWRITABLE: FileSystem = {
+  ...systemFiles,
+  makeDirectory: (path) => Promise.reject(Object.assign(new Error(`EACCES: ${path}`), { code: 'EACCES' })),
+};
+
 /** A database in memory with the scene of the grammar, against which statements are played one after another. */
 export class GrammarWorld {
   readonly #database: Database;
@@ -90,6 +97,7 @@ export class GrammarWorld {
       passwordCost: { memoryKib: 64, iterations: 1 },
       random: new SeededRandom(seed),
       timers: UNREPEATED,
+      files: UNWRITABLE,
       transactionLimits: { bufferBytesMax: TRANSACTION_BYTES_MAX },
     });
     for (const sql of SCENE_STATEMENTS) await database.session({ userId: 'root', role: 'system' }).execute(sql);

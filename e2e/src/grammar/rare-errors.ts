@@ -1,11 +1,14 @@
+import type { Principal } from '@kalamdb/engine';
 import type { ErrorCode } from '@kalamdb/protocol';
 import type { GrammarStatement } from '@kalamdb/testing';
 
-/** A request that fails with a certain error; the role is `system`. */
+/** A request that fails with a certain error. */
 export interface Provocation {
   readonly code: ErrorCode;
   readonly sql: string;
   readonly parameters: GrammarStatement['parameters'];
+  /** Who sends it; `root` unless given. */
+  readonly principal?: Principal | undefined;
 }
 
 const provoke = (code: ErrorCode, sql: string, parameters: Provocation['parameters'] = []): Provocation => ({ code, sql, parameters });
@@ -37,8 +40,14 @@ export const PROVOCATIONS: readonly Provocation[] = [
   provoke('EMBEDDING_DIMENSION', "SELECT CAST('[1,2]' AS EMBEDDING(3))"),
   provoke('DIVISION_BY_ZERO', 'SELECT 1 / 0'),
   provoke('INVALID_ARGUMENT', 'SELECT id FROM g.items LIMIT -1'),
+  provoke('SUBQUERY_ROWS', 'UPDATE g.items SET n = (SELECT id FROM g.items) WHERE id = 1'),
+  provoke('QUERY_FAILED', "UPDATE g.items SET txt = s.txt FROM g.secret s WHERE s.txt ~ CONCAT('(', g.items.txt)"),
   provoke('AGGREGATE_MISUSE', 'SELECT id, COUNT(*) FROM g.items'),
   provoke('INSERT_WIDTH', 'INSERT INTO g.items (id, txt) VALUES (1)'),
+  provoke('STREAM_UPDATE', "UPDATE g.events SET txt = 'x' WHERE id = 1"),
+  provoke('WHERE_REQUIRED', 'DELETE FROM g.items'),
+  provoke('NOTHING_TO_COMPACT', 'STORAGE COMPACT ALL IN empty'),
+  provoke('STORAGE_NOT_FOUND', 'STORAGE CHECK nowhere'),
   provoke('KEY_UPDATE', 'UPDATE g.items SET id = 5 WHERE id = 1'),
   provoke('SYSTEM_TABLE_WRITE', "INSERT INTO system.users (user_id) VALUES ('x')"),
   provoke('SYSTEM_COLUMN_WRITE', 'INSERT INTO g.items (id, _seq) VALUES (50, 1)'),
@@ -65,6 +74,7 @@ export const PROVOCATIONS: readonly Provocation[] = [
   provoke('USER_NOT_FOUND', "ALTER USER 'nobody' SET ROLE user"),
   provoke('INVALID_ROLE', "CREATE USER 'kim' WITH PASSWORD 'x' ROLE king"),
   provoke('VIEW_MISSING', 'DROP VIEW g.nowhere'),
+  { ...provoke('EXECUTE_AS_DENIED', "EXECUTE AS USER 'dora' (SELECT 1)"), principal: { userId: 'alice', role: 'user' } },
   provoke('EXECUTE_AS_SHARED', "EXECUTE AS USER 'alice' (DELETE FROM g.items WHERE id = 1)"),
   provoke('TRANSACTION_ACTIVE', 'BEGIN; BEGIN'),
   provoke('TRANSACTION_REQUIRED', 'COMMIT'),
@@ -83,6 +93,9 @@ export const PROVOCATIONS: readonly Provocation[] = [
   ),
 ];
 
+const STORE = 'the storage must fail: packages/storage/src/objects';
+const BACKUP = 'a database in memory is not backed up: packages/engine/src/database/backups.test.ts';
+
 /** The errors of statements that no single request in one database of a few rows can raise, with the reason. */
 export const UNREACHED: Readonly<Partial<Record<ErrorCode, string>>> = {
   CLIENT_GONE: 'the connection must end under the statement: packages/server/src/http',
@@ -94,6 +107,7 @@ export const UNREACHED: Readonly<Partial<Record<ErrorCode, string>>> = {
   QUERY_TOO_LARGE: 'needs a million rows: packages/engine/src/read',
   LOG_WRITE_FAILED: 'the disk must fail: packages/engine/src/sequencer',
   QUERIES_BUSY: 'needs many long scans at once: packages/engine/src/read',
+  ANSWERS_NOT_READ: 'a reader must be a gigabyte behind: packages/engine/src/read',
   QUERY_INTERRUPTED: 'the scan thread must end: packages/engine/src/read',
   SNAPSHOT_TOO_OLD: 'a scan must take longer than the row versions are kept: packages/engine/src/read',
   STATEMENT_TIMEOUT: 'a statement must read for half a minute: packages/engine/src/read',
@@ -102,8 +116,21 @@ export const UNREACHED: Readonly<Partial<Record<ErrorCode, string>>> = {
   TRANSACTION_ABORTED:
     'a request ends with the statement that fails; only requests inside the process go on: packages/engine/src/transaction',
   TRANSACTION_TIMED_OUT: 'a request must stand still for minutes: packages/engine/src/transaction',
-  QUERY_FAILED: 'queries over several tables have it: packages/sql/src/general',
-  SUBQUERY_ROWS: 'queries over several tables have it: packages/sql/src/general',
   JOB_CONFLICT: 'a job must be in the wrong state: packages/engine/src/jobs',
+  STORE_ACCESS_DENIED: STORE,
+  STORE_CREDENTIALS_REFUSED: STORE,
+  STORE_BUCKET_MISSING: STORE,
+  STORE_REQUEST_REFUSED: STORE,
+  STORE_TIMEOUT: STORE,
+  STORE_THROTTLED: STORE,
+  STORE_UNREACHABLE: STORE,
+  STORE_FULL: STORE,
+  SEGMENT_WRITE_FAILED: 'the disk must fail: packages/storage/src/cold',
+  BACKUP_PLACE_REFUSED: BACKUP,
+  BACKUP_DIRECTORY_MISSING: BACKUP,
+  BACKUP_MISSING: BACKUP,
+  BACKUP_DAMAGED: BACKUP,
+  BACKUP_UNKNOWN_FORMAT: BACKUP,
+  RESTORE_REFUSED: BACKUP,
   JOBS_BUSY: 'needs as many jobs as there may be: packages/engine/src/jobs',
 };

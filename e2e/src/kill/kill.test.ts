@@ -14,7 +14,20 @@ describe('a server that is killed again and again under writers', () => {
     async (run) => {
       const kills = ['kills during writes', 'kills right after an acknowledgement', 'kills in recovery'];
       const definitions = ['create namespace', 'create table', 'drop table'].map((label) => `definition: ${label}`);
-      const all = [...kills, 'acknowledged', 'unanswered', 'reads beside the writers', 'subscriber caught up', ...definitions];
+      const all = [
+        ...kills,
+        'acknowledged',
+        'unanswered',
+        'reads beside the writers',
+        'subscriber caught up',
+        'segments',
+        'flush completed',
+        'compact completed',
+        'kills in a backup',
+        'backups verified after a kill',
+        'restores',
+        ...definitions,
+      ];
       const counts: Record<string, number> = {};
       const missing = (): readonly string[] => all.filter((what) => (counts[what] ?? 0) === 0);
       // Where a kill falls is chance: another server is killed until each kind of kill was seen.

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { SeededRandom, ServerProcess } from '@kalamdb/testing';
 import { UNHURRIED_SETTINGS } from '../server-settings.ts';
 import { Api } from '../sql-api.ts';
+import { Backups } from './backups.ts';
 import { Definer } from './definer.ts';
 import { Ledger, type Place, type ReadRow, type RowName } from './ledger.ts';
 import { liveRow, Subscriber } from './subscriber.ts';
@@ -23,6 +24,9 @@ const START_KILLS_MAX = 2;
 /** Of so many rounds one waits until the subscriber has caught up before writers go on; in the others it catches up beside them. */
 const CATCH_UP_EVERY = 3;
 
+/** Milliseconds between two tries to begin a flush and a compaction. */
+const MOVE_PAUSE_MILLIS = 20;
+
 /** How much is played. */
 export interface KillRunOptions {
   readonly seed: number;
@@ -30,6 +34,8 @@ export interface KillRunOptions {
   readonly durability: 'sync' | 'relaxed';
   /** Size of each file of the log: with small ones they turn over all the time. */
   readonly logFileBytes?: number | undefined;
+  /** Rows stay where they were written: nothing is flushed or merged beside the writers. */
+  readonly hotOnly?: boolean | undefined;
 }
 
 /** What happened, by name. */
@@ -80,6 +86,7 @@ class KillLoop {
   readonly #api = new Api();
   readonly #ledger = new Ledger();
   readonly #writers: readonly Writer[];
+  readonly #backups: Backups;
   readonly #definers: readonly Definer[] = [new Definer(1), new Definer(2)];
   #server: ServerProcess | undefined;
   #subscriber: Subscriber | undefined;
@@ -96,6 +103,7 @@ class KillLoop {
     this.#options = options;
     this.#port = port;
     this.#random = new SeededRandom(options.seed);
+    this.#backups = new Backups(this.#api, folder, (what) => this.#note(what));
     const kinds = [singleWriter, singleWriter, blockWriter, blockWriter, transactionWriter, transactionWriter];
     this.#writers = Array.from({ length: 2 * kinds.length }, (_, index) => {
       const kind = kinds[Math.floor(index / 2)] ?? singleWriter;
@@ -143,6 +151,7 @@ class KillLoop {
       this.#note('unanswered and not there', absent);
       await this.#checkDefinitions();
       if (number % CATCH_UP_EVERY === 0) await this.#catchUp(actual);
+      if (number % CATCH_UP_EVERY === 1) await this.#backups.verify();
     } catch (error) {
       throw new Error(`seed ${this.#options.seed}, ${this.#options.durability}, round ${number}: ${String(error)}`, { cause: error });
     }
@@ -159,8 +168,31 @@ class KillLoop {
     await this.#catchUp(actual);
     this.#note('subscriber connected', this.#subscriber?.counts.resumes);
     this.#note('row versions delivered', this.#subscriber?.counts.versions);
+    const segments = readdirSync(join(this.#folder, 'data', 'storage'), { recursive: true }).map(String);
+    this.#note('segments', segments.filter((name) => name.endsWith('.parquet')).length);
+    const [jobs = []] = await this.#api.rows(
+      'root',
+      "SELECT job_type FROM system.jobs WHERE status = 'completed' AND job_type <> 'cleanup'",
+    );
+    for (const [type] of jobs) this.#note(`${String(type)} completed`);
     const logs = readdirSync(join(this.#folder, 'data', 'log')).filter((name) => name.endsWith('.log'));
     this.#note('log files begun', Math.max(...logs.map((name) => Number.parseInt(name, 10))));
+    await this.#checkRestore(actual);
+  }
+
+  /** A backup of what is there, restored: every row with its `_seq`. */
+  async #checkRestore(actual: ReadonlyMap<RowName, ReadRow>): Promise<void> {
+    await this.#subscriber?.close();
+    await this.#backups.finish();
+    await this.#server?.stop();
+    await this.#start();
+    const restored = await this.#readAll();
+    this.#ledger.settle(restored);
+    const [before, after] = [actual, restored].map((rows) => [...rows].map(([name, { seq }]) => `${name} ${seq}`).sort());
+    if (before?.join() !== after?.join()) throw new Error('a restored row has another _seq');
+    const left = readdirSync(join(this.#folder, 'data')).filter((name) => name.startsWith('restore'));
+    if (left.length > 0) throw new Error(`restores have left ${left.join(', ')}`);
+    this.#note('restores');
   }
 
   /** What every DROP TABLE that was carried out has left behind is removed in the end, however often its job was interrupted. */
@@ -219,6 +251,8 @@ class KillLoop {
       ...this.#writers.map((writer) => this.#run(writer)),
       ...this.#definers.map((definer) => this.#define(definer)),
       ...USERS.map((user) => this.#readWhileWriting(user)),
+      ...(this.#options.hotOnly === true ? [] : [this.#moveWhileWriting()]),
+      this.#backups.runUntil(() => this.#dying),
     ];
     const all = Promise.all(running);
     // Whoever finds something wrong before the kill ends the round at once.
@@ -227,6 +261,7 @@ class KillLoop {
     await this.#server?.kill();
     this.#note('kills during writes');
     await all;
+    this.#backups.checkFiles();
   }
 
   async #momentToKill(round: number): Promise<void> {
@@ -268,6 +303,25 @@ class KillLoop {
       if (answer.error !== undefined) throw new Error(`${step.sql}: ${answer.error}`);
       definer.answered(step);
       this.#note(`definition: ${step.label}`);
+    }
+  }
+
+  /** Moves rows into segments and merges those all the time; as soon as one job of a table has ended, the next one begins. */
+  async #moveWhileWriting(): Promise<void> {
+    while (!this.#dying) {
+      for (const table of ['kill.items', 'kill.notes']) {
+        for (const verb of ['FLUSH', 'COMPACT'] as const) {
+          const answer = await this.#api.sql('root', `STORAGE ${verb} TABLE ${table}`).catch((error: unknown) => {
+            if (!this.#dying) throw error;
+            return undefined;
+          });
+          if (answer === undefined) return;
+          const isUnderWay = answer.error?.includes('Idempotent conflict') === true;
+          if (answer.error !== undefined && !isUnderWay) throw new Error(`STORAGE ${verb} TABLE ${table}: ${answer.error}`);
+          this.#note(`${verb.toLowerCase()} ${isUnderWay ? 'under way' : 'begun or nothing to do'}`);
+        }
+      }
+      await new Promise((resolve) => setTimeout(resolve, MOVE_PAUSE_MILLIS));
     }
   }
 

@@ -1,6 +1,7 @@
 import { nextGrammarStatement, type SeededRandom } from '@kalamdb/testing';
 import type { Receiver } from './access-model.ts';
 import type { Markers } from './markers.ts';
+import { manyTables, type ReadingNames } from './readings.ts';
 import { LEAK_TABLES, LEAK_VIEWS, type LeakTable, placeOf, TEXT_COLUMNS } from './scene.ts';
 
 /** Keys are drawn from 0 to this, so that statements meet each other's rows. */
@@ -37,6 +38,13 @@ const GRAMMAR_NAMES: ReadonlyMap<string, string> = new Map([
   ['g.seen', 'leak.prv_view'],
 ]);
 
+const READING_NAMES: ReadingNames = {
+  sources: [...LEAK_TABLES.map(({ name }) => name), ...LEAK_VIEWS],
+  tables: LEAK_TABLES.map(({ name }) => name),
+  systemTables: SYSTEM_TABLES,
+  columns: COLUMNS,
+};
+
 /** Who sends statements, and to whom they may pretend to be. */
 export interface LeakCast {
   readonly sender: Receiver;
@@ -47,13 +55,16 @@ export interface LeakCast {
 /** Draws a request of a principal. New values in it are noted as its own before it is sent. */
 export function nextLeakStatement(random: SeededRandom, cast: LeakCast): string {
   const { sender } = cast;
-  const kind = random.integer(20);
+  const kind = random.integer(22);
   if (kind === 0) return `SELECT * FROM ${random.pick(SYSTEM_TABLES)}`;
   if (kind === 1) return about(random);
   if (kind === 2) return impersonating(random, cast);
   // Whoever may write to tables of others may also copy what it reads there, which is no leak but cannot be told from one.
   if (kind < 6 && sender.role === 'user') return ofTheGrammar(random);
-  if (kind < 11) return reading(random);
+  if (kind < 8) return reading(random);
+  if (kind < 12) return manyTables(random, READING_NAMES);
+  // Administrators see every column, so that a copy of theirs would be no leak.
+  if (kind < 14 && !isAdmin(sender)) return copying(random);
   return writing(random, { table: random.pick(LEAK_TABLES), owner: sender }, cast);
 }
 
@@ -100,6 +111,27 @@ function about(random: SeededRandom): string {
     `SHOW COLUMNS FROM ${table}`,
     `SUBSCRIBE TO ${table}`,
     'SELECT CURRENT_USER(), CURRENT_ROLE()',
+  ]);
+}
+
+/** A write into the sender's own partition from whatever table: nobody may copy what the sender could not read. */
+function copying(random: SeededRandom): string {
+  const source = random.pick([...LEAK_TABLES.map(({ name }) => name), ...LEAK_VIEWS]);
+  const column = source.endsWith('_view') ? random.pick(['txt', 'c']) : random.pick(TEXT_COLUMNS);
+  const id = random.integer(KEY_MAX);
+  return random.pick([
+    `UPDATE leak.u AS x SET txt = s.${column} FROM ${source} s WHERE s.id >= x.id RETURNING x.txt, s.*`,
+    `UPDATE leak.u SET txt = (SELECT MAX(${column}) FROM ${source}), doc = NULL WHERE id = ${id} RETURNING *`,
+    `UPDATE leak.u SET (txt, credentials) = (SELECT ${column}, 'x' FROM ${source} LIMIT 1) WHERE id >= ${id}`,
+    `UPDATE leak.u AS x SET n = CAST(s.${column} AS BIGINT) FROM ${source} s WHERE x.id > 0`,
+    `DELETE FROM leak.u AS x USING ${source} s WHERE s.id = x.id AND s.${column} > 'zqm' RETURNING s.*, x.id`,
+    `DELETE FROM leak.u WHERE txt IN (SELECT ${column} FROM ${source}) RETURNING *`,
+    `INSERT INTO leak.u (id, txt) SELECT s.id + 60, s.${column} FROM ${source} s JOIN leak.pub p ON true ON CONFLICT (id) DO NOTHING RETURNING *`,
+    `INSERT INTO leak.e (id, txt) WITH c AS (SELECT * FROM ${source}) SELECT id, ${column} FROM c`,
+    `INSERT INTO leak.u (id, txt) VALUES (${id + 80}, (SELECT MIN(${column}) FROM ${source})) RETURNING txt`,
+    `INSERT INTO leak.u (id, txt) VALUES (${id}, 'x') ON CONFLICT (id) DO UPDATE SET txt = (SELECT MAX(${column}) FROM ${source}) RETURNING *`,
+    `BEGIN; INSERT INTO leak.u (id, txt) SELECT id + 100, ${column} FROM ${source} UNION SELECT 99, 'x'; SELECT * FROM leak.u; ROLLBACK`,
+    `EXPLAIN DELETE FROM leak.u USING ${source} s WHERE s.id = u.id`,
   ]);
 }
 
@@ -160,7 +192,15 @@ const isAdmin = ({ role }: Receiver): boolean => role === 'dba' || role === 'sys
 function impersonating(random: SeededRandom, cast: LeakCast): string {
   const target = random.pick(cast.others);
   const owned = random.pick(LEAK_TABLES.filter(({ kind }) => kind === 'user' || kind === 'stream'));
-  const inner = random.integer(2) === 0 ? reading(random) : writing(random, { table: owned, owner: target }, cast);
+  const kind = random.integer(6);
+  const inner =
+    kind === 5
+      ? manyTables(random, READING_NAMES)
+      : kind < 2
+        ? reading(random)
+        : kind === 2
+          ? copying(random)
+          : writing(random, { table: owned, owner: target }, cast);
   return `EXECUTE AS USER '${target.name}' (${inner})`;
 }
 

@@ -19,6 +19,8 @@ export interface ModelRunOptions {
   /** Statements between two kills, on average. */
   readonly killEvery: number;
   readonly durability: 'sync' | 'relaxed';
+  /** Statements between two flushes or compactions, on average, which go on beside those that follow; absent: all rows stay hot. */
+  readonly moveEvery?: number | undefined;
 }
 
 /** What happened: how often each kind of step, kill and outcome occurred. */
@@ -59,6 +61,7 @@ export async function runModel(options: ModelRunOptions): Promise<ModelRunCounts
     await world.prepare();
     for (let step = 0; step < options.statements; step++) await world.step(step);
     await world.checkAll();
+    await world.checkMoves();
     return world.counts;
   } finally {
     await world.stop();
@@ -119,6 +122,8 @@ class World {
   }
 
   async step(number: number): Promise<void> {
+    const { moveEvery } = this.#options;
+    if (moveEvery !== undefined && this.#random.integer(moveEvery) === 0) await this.#move();
     const action = this.#random.integer(TRANSACTION_EVERY) === 0 ? this.#transaction() : this.#statement();
     if (this.#random.integer(this.#options.killEvery) === 0) return this.#killDuring(action, number);
     this.#note(action.label);
@@ -126,6 +131,27 @@ class World {
     const difference = action.difference(await this.#api.sql(action.user, action.sql));
     if (difference !== undefined) throw this.#wrong(action, number, difference);
     for (const [place, model] of action.after) place.model = model;
+  }
+
+  /** Begins to move the rows of a table into segments, or to merge those. */
+  async #move(): Promise<void> {
+    const verb = this.#random.pick(['FLUSH', 'FLUSH', 'COMPACT']);
+    const sql = `STORAGE ${verb} TABLE ${this.#random.pick(['model.notes', 'model.items'])}`;
+    const { error } = await this.#api.sql('root', sql);
+    if (error !== undefined && !error.includes('Idempotent conflict')) throw new Error(`seed ${this.#options.seed}: ${sql}: ${error}`);
+    this.#note(error === undefined ? verb.toLowerCase() : 'move under way');
+  }
+
+  /** What came of the jobs that moved rows; a failed one is a difference. */
+  async checkMoves(): Promise<void> {
+    const [jobs = []] = await this.#api.rows(
+      'root',
+      "SELECT job_type, status, message FROM system.jobs WHERE job_type = 'flush' OR job_type = 'compact'",
+    );
+    for (const [type, status, message] of jobs) {
+      if (status === 'failed') throw new Error(`seed ${this.#options.seed}: a ${String(type)} has failed: ${String(message)}`);
+      this.#note(`${String(type)} ${String(status)}`);
+    }
   }
 
   /** Every partition as its user reads it equals the model. */

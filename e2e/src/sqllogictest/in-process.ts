@@ -1,33 +1,42 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { type Database, openDatabase, type Principal, type StatementResult } from '@kalamdb/engine';
 import { cellToJson } from '@kalamdb/protocol';
 import { initParser } from '@kalamdb/sql';
-import type { ResultCell, SqlRunner } from '@kalamdb/testing';
+import type { ResultCell } from '@kalamdb/testing';
+import type { FileRunner } from './run.ts';
 
 const ROOT: Principal = { userId: 'root', role: 'system' };
 
-/** A database in memory of this process that plays each file in a namespace of its own. Whoever opens one closes it. */
+/** A database of this process that plays each file in a namespace of its own. Whoever opens one stops it. */
 export class InProcessRunners {
   readonly #database: Database;
+  readonly #folder: string;
   #files = 0;
 
-  private constructor(database: Database) {
+  private constructor(database: Database, folder: string) {
     this.#database = database;
+    this.#folder = folder;
   }
 
   static async open(): Promise<InProcessRunners> {
     await initParser();
-    return new InProcessRunners(await openDatabase({ directory: undefined, durability: 'relaxed', rootPassword: 'sqllogictest-root' }));
+    const folder = mkdtempSync(join(tmpdir(), 'kalamdb-sqllogictest-'));
+    const options = { directory: join(folder, 'data'), durability: 'relaxed', rootPassword: 'sqllogictest-root' } as const;
+    return new InProcessRunners(await openDatabase(options), folder);
   }
 
   /** A runner for one file. */
-  async runner(): Promise<SqlRunner> {
+  async runner(): Promise<FileRunner> {
     const namespace = `file_${++this.#files}`;
     await this.#database.session(ROOT).execute(`CREATE NAMESPACE ${namespace}`);
-    return { run: async (sql) => rowsOf((await this.#database.session(ROOT, { namespace }).execute(sql)).at(-1)) };
+    return { namespace, run: async (sql) => rowsOf((await this.#database.session(ROOT, { namespace }).execute(sql)).at(-1)) };
   }
 
-  close(): Promise<void> {
-    return this.#database.close();
+  async stop(): Promise<void> {
+    await this.#database.close();
+    rmSync(this.#folder, { recursive: true, force: true });
   }
 }
 

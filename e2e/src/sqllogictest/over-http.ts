@@ -1,9 +1,10 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type ResultCell, ServerProcess, type SqlRunner } from '@kalamdb/testing';
+import { type ResultCell, ServerProcess } from '@kalamdb/testing';
 import { UNHURRIED_SETTINGS } from '../server-settings.ts';
 import { Api } from '../sql-api.ts';
+import type { FileRunner } from './run.ts';
 
 const ROOT_PASSWORD = 'sqllogictest-root-password';
 
@@ -30,10 +31,10 @@ export class HttpRunners {
   }
 
   /** A runner for one file. */
-  async runner(): Promise<SqlRunner> {
+  async runner(): Promise<FileRunner> {
     const namespace = `file_${++this.#files}`;
     await this.#api.rows('root', `CREATE NAMESPACE ${namespace}`);
-    return { run: (sql) => this.#run(sql, namespace) };
+    return { namespace, run: (sql) => this.#run(sql, namespace) };
   }
 
   async stop(): Promise<void> {

@@ -4,6 +4,7 @@ import { playTestFile, type SqlRunner } from '@kalamdb/testing';
 import { expect, test } from 'vitest';
 import { InProcessRunners } from './in-process.ts';
 import { HttpRunners } from './over-http.ts';
+import { PlacedRunner } from './placement.ts';
 
 const corpus = readFileSync(join(import.meta.dirname, 'own-corpus.slt'), 'utf8');
 
@@ -19,8 +20,21 @@ test('the own corpus plays in this process', async () => {
   try {
     expect(await outcome(await runners.runner())).toEqual(EXPECTED);
   } finally {
-    await runners.close();
+    await runners.stop();
   }
+});
+
+test.each(['cold', 'half'] as const)('the own corpus plays in this process with %s rows', async (placement) => {
+  const runners = await InProcessRunners.open();
+  const counts = { flushes: 0, moved: 0, segments: 0, rewritten: 0 };
+  try {
+    const runner = await runners.runner();
+    expect(await outcome(new PlacedRunner(runner, { namespace: runner.namespace, placement, counts }))).toEqual(EXPECTED);
+  } finally {
+    await runners.stop();
+  }
+  expect(counts.moved).toBeGreaterThan(4);
+  expect(counts.rewritten > 0).toBe(placement === 'half');
 });
 
 test('the own corpus plays over HTTP', async () => {
