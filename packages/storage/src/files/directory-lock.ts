@@ -4,8 +4,11 @@ import { kalamError } from '@kalamdb/protocol';
 import { type FileSystem, hasSystemCode } from './file-system.ts';
 import { removeIfThere } from './whole-file.ts';
 
-/** How often the first of several that ask at the same time looks again whether the others have stepped back. */
-const looksMax = 20;
+/**
+ * How often the first of several that ask at the same time looks again whether the others have stepped back: about a tenth of a second, which
+ * is long enough for them on a machine with much to do.
+ */
+const looksMax = 1000;
 
 const LOCK_NAME = /^LOCK-(\d+)-(\d+)-(\d+)$/;
 /** Start time of a process where the system does not tell one. */
