@@ -13,7 +13,7 @@ import { COLD_ROWS, type Durability, GOALS, LARGE_ROWS, LARGE_TABLES } from './g
 import { httpCases } from './http-cases.ts';
 import { startPostgres } from './postgres-peer.ts';
 import { emptyServer, makeColdDirectory, makeLargeDirectory, startMillis, withFolder, withServer } from './processes.ts';
-import { peerCases, queryCases } from './query-cases.ts';
+import { insertsBesideJoin, peerCases, queryCases } from './query-cases.ts';
 import { lookupName, pointLookups, selects } from './reads.ts';
 import { type Figure, printCases, printFigures } from './report.ts';
 import { corePercent, longestBlockMillis, mostResidentMiB, residentMiB } from './server-figures.ts';
@@ -179,7 +179,7 @@ async function measureCold(durability: Durability): Promise<void> {
 async function measureQueries(): Promise<void> {
   await withFolder((folder) =>
     withServer({ folder, durability: 'relaxed', seconds }, async (target) => {
-      printCases('queries', await queryCases(target), 'relaxed');
+      printCases('queries', [...(await queryCases(target)), ...(await insertsBesideJoin(target))], 'relaxed');
     }),
   );
   const peer = startPostgres();

@@ -11,6 +11,10 @@ const WINDOW_ROWS = 100_000;
 /** SELECTs that are under way at the same time. */
 const CONCURRENT_SELECTS = 1000;
 
+/** Seconds for which INSERTs are measured beside a join. */
+const BESIDE_SECONDS = 10;
+const LONG_JOIN = 'SELECT COUNT(*), MAX(a.score + b.score) FROM q.long a JOIN q.long b ON a.id % 10 = b.id % 10 AND a.score <> b.score';
+
 /** A table that both servers hold, and how its rows are made. */
 interface FilledTable {
   readonly name: string;
@@ -96,6 +100,32 @@ export async function queryCases(target: Target): Promise<readonly Measurement[]
     }),
   );
   return [...measured, concurrent];
+}
+
+/** INSERTs of one client alone, and while a join of about ten seconds runs on another connection; the join must not have ended before them. */
+export function insertsBesideJoin(target: Target): Promise<readonly Measurement[]> {
+  return withConnections(target.url, 2, async ([writer, reader]) => {
+    if (writer === undefined || reader === undefined) throw new Error('no connections');
+    await run(writer, target, 'CREATE TABLE q.beside (id INT PRIMARY KEY, name TEXT)');
+    let id = 0;
+    const insert = async (): Promise<void> => {
+      await run(writer, target, `INSERT INTO q.beside VALUES (${id}, 'name ${id++}')`);
+    };
+    const alone = await load({ name: 'INSERT, 1 client, alone', clients: 1, seconds: BESIDE_SECONDS }, insert);
+    let joins = 0;
+    let ended = false;
+    const joining = (async (): Promise<void> => {
+      while (!ended) {
+        await run(reader, target, LONG_JOIN);
+        joins += 1;
+      }
+    })();
+    const beside = await load({ name: 'INSERT, 1 client, beside a long join', clients: 1, seconds: BESIDE_SECONDS }, insert);
+    ended = true;
+    await joining;
+    console.log(`${joins} joins in ${BESIDE_SECONDS + 1} s`);
+    return [alone, beside];
+  });
 }
 
 /** The same queries over the same rows in PostgreSQL, through its own protocol. */

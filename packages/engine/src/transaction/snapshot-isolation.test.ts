@@ -256,6 +256,8 @@ const RUNS: readonly fc.Parameters<[Step[]]>[] = long?.seeds.map((seed) => ({
   seed,
   numRuns: Math.ceil(long.statements / STEPS),
 })) ?? [{ numRuns: 100 }];
+/** Rounds of three programs more, at most, until each kind of outcome has been met. */
+const MORE_ROUNDS_MAX = 5;
 const TIMEOUT_MILLIS = long === undefined ? 60_000 : 3_600_000;
 
 it(
@@ -307,10 +309,12 @@ it(
         rmSync(directory, { recursive: true, force: true });
       }
     });
+    const wanted = ['segments', 'found', 'spared', 'commit', 'CONFLICT'];
+    const missing = (): readonly string[] => wanted.filter((what) => (totals[what] ?? 0) === 0);
     await fc.assert(property, { numRuns: long === undefined ? 3 : 200 });
-    for (const what of ['segments', 'found', 'spared', 'commit', 'CONFLICT']) {
-      expect(totals[what] ?? 0, what).toBeGreaterThan(0);
-    }
+    // A few programs need not have met everything.
+    for (let more = 0; more < MORE_ROUNDS_MAX && missing().length > 0; more += 1) await fc.assert(property, { numRuns: 3 });
+    expect(missing()).toEqual([]);
     long?.report(totals);
   },
   TIMEOUT_MILLIS,
