@@ -33,7 +33,7 @@ export function startPostgres(): PostgresPeer | undefined {
     pool,
     stop: async () => {
       await pool.end();
-      run('pg_ctl', ['-D', `${folder}/data`, '-m', 'fast', '-w', 'stop']);
+      run('pg_ctl', ['-D', `${folder}/data`, '-m', 'smart', '-w', 'stop']);
       rmSync(folder, { recursive: true, force: true });
     },
   };

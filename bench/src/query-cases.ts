@@ -103,29 +103,27 @@ export async function queryCases(target: Target): Promise<readonly Measurement[]
 }
 
 /** INSERTs of one client alone, and while a join of about ten seconds runs on another connection; the join must not have ended before them. */
-export function insertsBesideJoin(target: Target): Promise<readonly Measurement[]> {
-  return withConnections(target.url, 2, async ([writer, reader]) => {
-    if (writer === undefined || reader === undefined) throw new Error('no connections');
-    await run(writer, target, 'CREATE TABLE q.beside (id INT PRIMARY KEY, name TEXT)');
-    let id = 0;
-    const insert = async (): Promise<void> => {
-      await run(writer, target, `INSERT INTO q.beside VALUES (${id}, 'name ${id++}')`);
-    };
-    const alone = await load({ name: 'INSERT, 1 client, alone', clients: 1, seconds: BESIDE_SECONDS }, insert);
-    let joins = 0;
-    let ended = false;
-    const joining = (async (): Promise<void> => {
-      while (!ended) {
-        await run(reader, target, LONG_JOIN);
-        joins += 1;
-      }
-    })();
-    const beside = await load({ name: 'INSERT, 1 client, beside a long join', clients: 1, seconds: BESIDE_SECONDS }, insert);
-    ended = true;
-    await joining;
-    console.log(`${joins} joins in ${BESIDE_SECONDS + 1} s`);
-    return [alone, beside];
+export async function insertsBesideJoin(target: Target): Promise<readonly Measurement[]> {
+  let id = 0;
+  const inserts = (name: string): Promise<Measurement> =>
+    withConnections(target.url, 1, async (connections) => {
+      const connection = at(connections, 0);
+      await run(connection, target, 'CREATE TABLE IF NOT EXISTS q.beside (id INT PRIMARY KEY, name TEXT)');
+      return load({ name, clients: 1, seconds: BESIDE_SECONDS }, async () => {
+        await run(connection, target, `INSERT INTO q.beside VALUES (${id}, 'name ${id++}')`);
+      });
+    });
+  const alone = await inserts('INSERT, 1 client, alone');
+  let joins = 0;
+  let ended = false;
+  const joining = withConnections(target.url, 1, async (connections) => {
+    for (; !ended; joins += 1) await run(at(connections, 0), target, LONG_JOIN);
   });
+  const beside = await inserts('INSERT, 1 client, beside a long join');
+  ended = true;
+  await joining;
+  console.log(`${joins} joins in ${BESIDE_SECONDS + 1} s`);
+  return [alone, beside];
 }
 
 /** The same queries over the same rows in PostgreSQL, through its own protocol. */
