@@ -59,7 +59,7 @@ const stat = async (api: Api, name: string): Promise<string> => {
 const scan = async (api: Api): Promise<unknown> =>
   (await api.rows('root', 'SELECT id FROM t ORDER BY n DESC, id DESC LIMIT 1'))[0]?.[0]?.[0];
 
-// Known and open: now and then the applier does not go on when its thread was ended in the middle of a batch; a restart of the server mends it.
+// Known and open: now and then one of these runs into its time-out, and it is not understood yet what waits. The retries go when it is.
 describe('a worker thread that dies', { retry: 2, timeout: 20_000 }, () => {
   it('is replaced: what was written reaches the hot tier, and large scans go on', async () => {
     const { server, api } = await start(newFolder(), 'threads');
