@@ -69,6 +69,7 @@ export { ownerBytesMax, rowKeyBytesMax } from './hot/partition-key.ts';
 export { checkStoreFile, type StoreCheck } from './hot/store-check.ts';
 export { type FurtherCheck, type VerifiedPart, type VerifiedRow, verifyDirectory } from './hot/verify-directory.ts';
 export { decodeCommit, encodeCommit, encodeCommitSteps, renumberCommitSteps } from './log/commit-codec.ts';
+export { CommitPacker } from './log/commit-packer.ts';
 export { type EmptyLog, makeEmptyLog } from './log/empty-log.ts';
 export { type FileCommitLog, type FileLogOptions, openFileLog } from './log/file-log.ts';
 export { entryBytesMax } from './log/log-entry.ts';

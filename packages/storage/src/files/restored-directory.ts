@@ -27,7 +27,7 @@ export interface RestoreFolder {
    * the folder `replaced-` and `id`, which is made of `[a-z0-9-]`.
    */
   publish(id: string): Promise<void>;
-  /** Removes it, unless it is published. */
+  /** Gives it up, also when {@link publish} has failed: what it may have published by then takes no place any more. */
   discard(): Promise<void>;
 }
 
@@ -35,9 +35,12 @@ export interface RestoreFolder {
 export async function openRestoreFolder(files: FileSystem, directory: string): Promise<RestoreFolder> {
   const path = join(directory, RESTORE_FOLDER);
   const marker = join(directory, RESTORE_MARKER);
-  await removeIfThere(files, marker);
-  await files.syncDirectory(directory);
-  await removeFolder(files, path);
+  const discard = async (): Promise<void> => {
+    await removeIfThere(files, marker);
+    await files.syncDirectory(directory);
+    await removeFolder(files, path);
+  };
+  await discard();
   await files.makeDirectory(path);
   return {
     path,
@@ -49,9 +52,7 @@ export async function openRestoreFolder(files: FileSystem, directory: string): P
       await files.syncDirectory(directory);
       await publishMarker(files, directory, { id, phase: 'out' });
     },
-    discard: async () => {
-      if ((await files.stat(marker)) === undefined) await removeFolder(files, path);
-    },
+    discard,
   };
 }
 

@@ -1,12 +1,21 @@
+import type { MessagePort } from 'node:worker_threads';
 import type { ExpiredTombstones, FlushedRows, PurgedRows } from '../contract.ts';
 import type { PackedReceiver } from './packed-stream.ts';
 
-/** What the applier's thread is started with. */
-export interface ApplierStart {
+/** The store that an applier's thread is started on. */
+export interface ApplierStore {
   readonly path: string;
   readonly mapBytes: number;
   /** For a new store. */
   readonly incarnation: string;
+}
+
+/** What the applier's thread is started with. */
+export interface ApplierStart extends ApplierStore {
+  /** The words of its write gate (write-gate.ts). */
+  readonly gate: Int32Array<SharedArrayBuffer>;
+  /** Is closed when the thread ends, before the thread cleans up. */
+  readonly life: MessagePort;
 }
 
 /** A call to the applier's thread. Calls are answered in the order in which they were sent, one answer each. */

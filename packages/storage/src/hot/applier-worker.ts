@@ -10,20 +10,33 @@ import { Applier } from './applier.ts';
 import type { ApplierAnswer, ApplierCall, ApplierStart } from './applier-messages.ts';
 import { openTables, readState } from './lmdb-tables.ts';
 import { receivePacked } from './packed-stream.ts';
+import { WriteGate } from './write-gate.ts';
 
 const DISK_FULL = /No space left|File too large/;
 
 const port = parentPort;
 if (port === null) throw kalamError('INTERNAL_ERROR', { reason: 'the applier was not started as a thread' });
 
-const { path, mapBytes, incarnation } = workerData as ApplierStart;
-const tables = openTables(path, mapBytes);
-const applier = new Applier(tables, incarnation);
+const start = workerData as ApplierStart;
+const gate = new WriteGate(start.gate);
+
+/** Does what opens a transaction. The process does not end meanwhile, and it is not begun when the process is about to. */
+const writing = <T>(write: () => T): T => {
+  gate.enter();
+  try {
+    return write();
+  } finally {
+    gate.leave();
+  }
+};
+
+const tables = writing(() => openTables(start.path, start));
+const applier = writing(() => new Applier(tables, start.incarnation));
 const answer = (message: ApplierAnswer): void => port.postMessage(message);
 
 const applyPacked = (batch: Extract<ApplierCall, { kind: 'apply-packed' }>): void => {
   try {
-    applier.applyPacked(receivePacked(batch.pieces), batch);
+    applier.applyPacked(receivePacked(batch.pieces, gate), batch);
   } finally {
     batch.pieces.port.close();
   }
@@ -50,7 +63,7 @@ const isBroken = (error: unknown): boolean => {
   failures += 1;
   if (failures > 1 && !DISK_FULL.test(String(error))) return true;
   try {
-    tables.root.transactionSync(() => ABORT);
+    writing(() => tables.root.transactionSync(() => ABORT));
     tables.root.resetReadTxn();
     readState(tables);
     return false;
@@ -67,7 +80,7 @@ const handle = async (call: ApplierCall): Promise<void> => {
       port.close();
       return;
     }
-    const purged = carryOut(call);
+    const purged = writing(() => carryOut(call));
     failures = 0;
     answer({ kind: 'done', appliedSeq: applier.appliedSeq, purged });
   } catch (error) {

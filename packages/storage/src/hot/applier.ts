@@ -102,7 +102,8 @@ export class Applier {
       const doomed = [...seqs.getRange({ ...range, limit: rowsMax })];
       for (const { key, value } of doomed) {
         const rowKey = prefix + value.toString('latin1');
-        const row = rows.get(rowKey);
+        // Not kept beyond the next read.
+        const row = rows.getBinaryFast(rowKey);
         seqs.remove(key);
         // An entry that a newer version has left behind is no reason to lose that one.
         if (row === undefined || (seqOfRowValue(row) ?? 0n) > throughSeq) continue;

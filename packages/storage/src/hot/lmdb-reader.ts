@@ -20,7 +20,7 @@ export interface HotReaderOptions {
 
 /** Opens a handle for reading in a folder that an LmdbStore of this process has open. */
 export function openLmdbReader(path: string, { viewMillisMax }: HotReaderOptions = {}): HotReader {
-  const tables = openTables(path, mapBytesDefault);
+  const tables = openTables(path, { mapBytes: mapBytesDefault, readOnly: true });
   const transactions = new ReadTransactions(tables, systemTimers, viewMillisMax);
   return {
     snapshot: () => {

@@ -95,7 +95,7 @@ describe('what lies on the disk', () => {
     const store = await openLmdbStore({ path });
     await store.apply([new HotModel().commit([put('a'), put('b'), put('c')])]);
     // Opening would refuse it: this is damage that happens later.
-    const tables = openTables(path, mapBytesDefault);
+    const tables = openTables(path, { mapBytes: mapBytesDefault });
     const prefix = partitionPrefix(alice);
     const value = Buffer.from(tables.rows.get(`${prefix}a`) ?? []);
     value.writeUInt8(value.readUInt8(50) ^ 1, 50);
@@ -124,7 +124,7 @@ describe('what lies on the disk', () => {
   it('is refused when its state record is damaged or of a newer format', async () => {
     await (await openLmdbStore({ path })).close();
     const rewrite = async (change: (state: Buffer) => Buffer): Promise<void> => {
-      const tables = openTables(path, mapBytesDefault);
+      const tables = openTables(path, { mapBytes: mapBytesDefault });
       tables.meta.putSync('state', change(Buffer.from(tables.meta.get('state') ?? [])));
       await tables.root.close();
     };

@@ -28,7 +28,10 @@ export interface LmdbStoreOptions {
   readonly timers?: Timers | undefined;
   /** The module that the applier's thread runs; another one only in tests that make the thread die. */
   readonly applier?: URL | undefined;
-  /** Told when the applier's thread has died too often to be started again: nothing can be applied until the store is opened anew. */
+  /**
+   * Told when nothing can be applied any more: the applier's thread has died too often, which opening the store anew makes good, or inside
+   * a transaction, which only the end of the process does.
+   */
   readonly onFailed?: ((error: Error) => void) | undefined;
 }
 
@@ -231,18 +234,20 @@ interface StoreParts {
 export async function openLmdbStore(options: LmdbStoreOptions): Promise<LmdbStore> {
   const mapBytes = options.mapBytes ?? mapBytesDefault;
   await checkStoreFile(systemFiles, join(options.path, 'data.mdb'), checkedAtOpenBytesMax);
-  const open = (): LmdbTables => openTables(options.path, mapBytes);
+  const open = (): LmdbTables => openTables(options.path, { mapBytes });
   const tables = open();
   try {
     const isNew = readState(tables) === undefined;
     const incarnation = Buffer.from((options.random ?? systemRandom).bytes(16)).toString('hex');
-    const start = { path: options.path, mapBytes, incarnation };
-    const startThread = (): ApplierThread => new ApplierThread(start, options.applier ?? applierModule, options.onFailed);
+    const timers = options.timers ?? systemTimers;
+    const store = { path: options.path, mapBytes, incarnation };
+    const { applier: module = applierModule, onFailed } = options;
+    const startThread = (): ApplierThread => new ApplierThread({ store, module, timers, onFailed });
     const thread = startThread();
     // It writes the first state record. Of a store that has one it is not needed before there is something to apply.
     if (isNew) await thread.ready;
     tables.root.resetReadTxn();
-    return new ThreadedLmdbStore({ tables, thread, timers: options.timers ?? systemTimers, openTables: open, startThread });
+    return new ThreadedLmdbStore({ tables, thread, timers, openTables: open, startThread });
   } catch (error) {
     await tables.root.close();
     throw error;

@@ -59,6 +59,11 @@ export interface ByteTable extends Database<Buffer, string> {
   getBinaryFast(key: string, options?: { transaction: ReadHandle }): Buffer | undefined;
   /** As the library's own, inside a write transaction; key and value are copied before it returns. */
   put(key: string | KeyBytes, value: Buffer): Promise<boolean>;
+  /**
+   * Missing from the library's types: it answers whether it has written. With `append` it does not, and answers `false`, unless the key is
+   * above all that are there.
+   */
+  putSync(key: string | KeyBytes, value: Buffer, options?: { readonly append?: boolean } | number): unknown;
   remove(key: string | KeyBytes): Promise<boolean>;
 }
 
@@ -84,13 +89,21 @@ export interface HotState {
   readonly incarnation: string;
 }
 
+/** What a handle may do. */
+export interface TablesOptions {
+  readonly mapBytes: number;
+  /** The handle never takes the write lock, not for opening either; another handle of this process has the path open already. */
+  readonly readOnly?: boolean | undefined;
+}
+
 /** Opens the environment in the directory `path`, making it if it is not there. */
-export function openTables(path: string, mapBytes: number): LmdbTables {
+export function openTables(path: string, { mapBytes, readOnly = false }: TablesOptions): LmdbTables {
   const table = { encoding: 'binary', keyEncoder: binaryKeys } as const;
   const root = open<Buffer, string>({
     ...table,
     path,
     noSubdir: false,
+    readOnly,
     // Only transactionSync writes, and each returns with its batch on the disk; mixed with asynchronous flushes lmdb reorders.
     overlappingSync: false,
     mapSize: mapBytes,

@@ -1,9 +1,12 @@
 import { Buffer } from 'node:buffer';
 import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
 import { kalamError } from '@kalamdb/protocol';
+import type { WriteGate } from './write-gate.ts';
 
 /** Pieces that are on their way or wait to be written. */
 export const piecesInFlightMax: number = 8;
+/** Milliseconds between two looks whether the process ends, when no piece comes. */
+const lookMillis = 100;
 
 /** The receiver's end. It is read without an event loop: whoever writes a transaction has none. */
 export interface PackedReceiver {
@@ -60,12 +63,13 @@ export async function sendPacked(pieces: Iterable<Buffer>, { port, sent }: Packe
   }
 }
 
-/** The pieces that a sender sends, waiting for each. Throws INTERNAL_ERROR when the sender gave up. */
-export function* receivePacked({ port, sent }: PackedReceiver): Generator<Buffer, void> {
+/** The pieces that a sender sends, waiting for each. Throws INTERNAL_ERROR when the sender gave up, SHUTTING_DOWN when the process ends. */
+export function* receivePacked({ port, sent }: PackedReceiver, gate: Pick<WriteGate, 'isShut'>): Generator<Buffer, void> {
   for (;;) {
+    if (gate.isShut) throw kalamError('SHUTTING_DOWN');
     const seen = Atomics.load(sent, 0);
     const message: Message | undefined = receiveMessageOnPort(port)?.message;
-    if (message === undefined) Atomics.wait(sent, 0, seen);
+    if (message === undefined) Atomics.wait(sent, 0, seen, lookMillis);
     else if (message.kind === 'end') return;
     else if (message.kind === 'failed') throw kalamError('INTERNAL_ERROR', { reason: 'a batch was not packed to its end' });
     else {

@@ -84,7 +84,7 @@ async function verified(part: VerifiedPart['part'], verify: () => Promise<string
 }
 
 async function readHotState(path: string): Promise<HotState | undefined> {
-  const tables = openTables(path, mapBytesDefault);
+  const tables = openTables(path, { mapBytes: mapBytesDefault });
   try {
     return readState(tables);
   } finally {

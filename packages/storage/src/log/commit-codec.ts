@@ -1,11 +1,12 @@
 import { Buffer } from 'node:buffer';
 import { type KalamError, kalamError } from '@kalamdb/protocol';
-import type { ColdMask, Commit, CommitPart, CommitRow, PartitionId, RowKey } from '../contract.ts';
+import type { ColdMask, Commit, CommitPart, CommitRow, PartitionId, RowKey, StoredRow } from '../contract.ts';
 import { writeSeq } from './seq-bytes.ts';
 
 /** First byte of every encoded commit; a decoder refuses what it does not know. */
 export const commitFormat: number = 1;
-const COMMIT_HEAD_BYTES = 13;
+/** Bytes of an encoded commit before its parts. */
+export const commitHeadBytes = 13;
 const PART_HEAD_BYTES = 10;
 const ROW_HEAD_BYTES = 15;
 /** Bits of a row's first byte. */
@@ -20,29 +21,33 @@ export function damagedCommit(reason: string): KalamError {
   return kalamError('DAMAGED_DATA', { where: 'commit', reason });
 }
 
-const rowBytes = (row: CommitRow): number =>
+/** Bytes that {@link writeRow} takes. */
+export const rowBytes = (row: StoredRow, replacedSeq: bigint): number =>
   ROW_HEAD_BYTES +
   (row.createdSeq === row.seq ? 0 : 8) +
-  (row.replacedSeq === 0n ? 0 : 8) +
+  (replacedSeq === 0n ? 0 : 8) +
   (row.masks === undefined ? 0 : maskBytes) +
   row.key.length +
   row.bytes.length;
 
-const partHeadBytes = ({ partition }: CommitPart): number => PART_HEAD_BYTES + Buffer.byteLength(partition.owner);
+/** Bytes of a part before its rows. */
+export const partHeadBytes = ({ owner }: PartitionId): number => PART_HEAD_BYTES + Buffer.byteLength(owner);
 
 /** Rows that the encoding of a commit takes in one step. */
 const STEP_ROWS = 64;
+/** Bytes of cells that take as long to copy as a row by itself. */
+const STEP_ROW_BYTES = 8 * 1024;
 /** Rows of which one step counts the bytes. */
 const STEP_COUNTED_ROWS = 1024;
 
 function* encodedBytesSteps(commit: Commit): Generator<undefined, number> {
-  let bytes = COMMIT_HEAD_BYTES;
+  let bytes = commitHeadBytes;
   for (const part of commit.parts) {
     const { rows } = part;
-    bytes += partHeadBytes(part);
+    bytes += partHeadBytes(part.partition);
     for (let index = 0; index < rows.length; index++) {
       const row = rows[index];
-      if (row !== undefined) bytes += rowBytes(row);
+      if (row !== undefined) bytes += rowBytes(row, row.replacedSeq);
       if (index % STEP_COUNTED_ROWS === STEP_COUNTED_ROWS - 1) yield;
     }
   }
@@ -59,9 +64,10 @@ export function readMask(source: Buffer, start: number): ColdMask {
   return { segment: source.readUInt32BE(start), row: deleted ? row - maskDeletedBit : row, deleted };
 }
 
-const writeRow = (target: Buffer, start: number, row: CommitRow): number => {
+/** Writes a row of an encoded commit to `start`; answers where it ends. */
+export const writeRow = (target: Buffer, start: number, row: StoredRow, replacedSeq: bigint): number => {
   const hasCreated = row.createdSeq !== row.seq;
-  const hasReplaced = row.replacedSeq !== 0n;
+  const hasReplaced = replacedSeq !== 0n;
   const { masks } = row;
   const flags =
     (row.deleted ? rowFlags.deleted : 0) |
@@ -71,7 +77,7 @@ const writeRow = (target: Buffer, start: number, row: CommitRow): number => {
   let at = target.writeUInt8(flags, start);
   at = writeSeq(target, row.seq, at);
   if (hasCreated) at = writeSeq(target, row.createdSeq, at);
-  if (hasReplaced) at = writeSeq(target, row.replacedSeq, at);
+  if (hasReplaced) at = writeSeq(target, replacedSeq, at);
   if (masks !== undefined) at = writeMask(target, masks, at);
   at = target.writeUInt16BE(row.key.length, at);
   at += target.write(row.key, at, 'latin1');
@@ -111,43 +117,53 @@ const writeRow = (target: Buffer, start: number, row: CommitRow): number => {
  * a first version (created = seq, nothing replaced) has flags `00` and the row is 15 bytes; the mask of the deleted row 7 of segment 3 is `00000003 80000007`; a commit without parts is `01`, its seq, `00000000`.
  */
 export function encodeCommit(commit: Commit): Uint8Array {
-  let bytes = COMMIT_HEAD_BYTES;
+  let bytes = commitHeadBytes;
   for (const part of commit.parts) {
-    bytes += partHeadBytes(part);
-    for (const row of part.rows) bytes += rowBytes(row);
+    bytes += partHeadBytes(part.partition);
+    for (const row of part.rows) bytes += rowBytes(row, row.replacedSeq);
   }
   const target = Buffer.allocUnsafe(bytes);
-  let at = writeCommitHead(target, commit);
+  let at = writeCommitHead(target, commit.seq, commit.parts.length);
   for (const part of commit.parts) {
-    at = writePartHead(target, at, part);
-    for (const row of part.rows) at = writeRow(target, at, row);
+    at = writePartHead(target, at, part.partition, part.rows.length);
+    for (const row of part.rows) at = writeRow(target, at, row, row.replacedSeq);
   }
   return target;
 }
 
-const writeCommitHead = (target: Buffer, { seq, parts }: Commit): number => {
+/** Writes what stands before the parts; answers where they begin. */
+export const writeCommitHead = (target: Buffer, seq: bigint, parts: number): number => {
   const at = writeSeq(target, seq, target.writeUInt8(commitFormat, 0));
-  return target.writeUInt32BE(parts.length, at);
+  return target.writeUInt32BE(parts, at);
 };
 
-const writePartHead = (target: Buffer, start: number, { partition, rows }: CommitPart): number => {
-  const at = target.writeUInt32BE(partition.tableId, start);
-  const ownerBytes = target.write(partition.owner, at + 2, 'utf8');
+/** Writes what stands before the rows of a part; answers where they begin. The last four bytes are those of {@link writePartRows}. */
+export const writePartHead = (target: Buffer, start: number, { tableId, owner }: PartitionId, rows: number): number => {
+  const at = target.writeUInt32BE(tableId, start);
+  const ownerBytes = target.write(owner, at + 2, 'utf8');
   target.writeUInt16BE(ownerBytes, at);
-  return target.writeUInt32BE(rows.length, at + 2 + ownerBytes);
+  return writePartRows(target, at + 2 + ownerBytes, rows);
 };
+
+/** Writes how many rows a part has. */
+export const writePartRows = (target: Buffer, at: number, rows: number): number => target.writeUInt32BE(rows, at);
 
 /** {@link encodeCommit} in short steps, for commits of many rows. */
 export function* encodeCommitSteps(commit: Commit): Generator<undefined, Uint8Array> {
   const target = Buffer.allocUnsafe(yield* encodedBytesSteps(commit));
-  let at = writeCommitHead(target, commit);
+  let at = writeCommitHead(target, commit.seq, commit.parts.length);
   for (const part of commit.parts) {
     const { rows } = part;
-    at = writePartHead(target, at, part);
+    let left = STEP_ROWS;
+    at = writePartHead(target, at, part.partition, part.rows.length);
     for (let index = 0; index < rows.length; index++) {
       const row = rows[index];
-      if (row !== undefined) at = writeRow(target, at, row);
-      if (index % STEP_ROWS === STEP_ROWS - 1) yield;
+      if (row === undefined) continue;
+      at = writeRow(target, at, row, row.replacedSeq);
+      left -= 1 + row.bytes.length / STEP_ROW_BYTES;
+      if (left > 0) continue;
+      left = STEP_ROWS;
+      yield;
     }
   }
   return target;
@@ -160,7 +176,7 @@ export function* encodeCommitSteps(commit: Commit): Generator<undefined, Uint8Ar
 export function* renumberCommitSteps(payload: Uint8Array, seq: bigint, nextSeq: () => bigint): Generator<undefined, void> {
   const target = Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength);
   target.writeBigUInt64BE(seq, 1);
-  let at = COMMIT_HEAD_BYTES;
+  let at = commitHeadBytes;
   for (let parts = target.readUInt32BE(9); parts > 0; parts -= 1) {
     at += PART_HEAD_BYTES + target.readUInt16BE(at + 4);
     for (let rows = target.readUInt32BE(at - 4); rows > 0; rows -= 1) {

@@ -24,10 +24,10 @@ export function storeFailure(storage: string, error: unknown): unknown {
   return kalamError('STORE_UNREACHABLE', { storage, reason: code }, options);
 }
 
-/** What a refusal by the system means for a local copy: STORE_FULL, which may pass, or INTERNAL_ERROR with its code. */
+/** What a refusal by the system means for a local copy: STORE_FULL, or STORE_UNREACHABLE with its code. Both may pass. */
 export function localFailure(path: string, error: unknown): unknown {
   const code = error instanceof KalamError ? undefined : systemCodeOf(error);
   if (code === undefined) return error;
   if (FULL.has(code)) return kalamError('STORE_FULL', { where: `the local copy '${path}'`, reason: code }, { cause: error });
-  return kalamError('INTERNAL_ERROR', { reason: `the local copy '${path}': ${code}` }, { cause: error });
+  return kalamError('STORE_UNREACHABLE', { storage: `local copy ${path}`, reason: code }, { cause: error });
 }
