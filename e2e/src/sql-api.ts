@@ -1,10 +1,18 @@
 /** An answer of the SQL endpoint. */
 export interface SqlAnswer {
   readonly status: number;
-  readonly results: readonly { readonly message?: string; readonly rows?: readonly (readonly unknown[])[] }[];
+  readonly results: readonly {
+    readonly message?: string;
+    readonly schema?: readonly { readonly name: string }[];
+    readonly rows?: readonly (readonly unknown[])[];
+  }[];
   /** The message of the error, if it is one. */
   readonly error: string | undefined;
 }
+
+/** Whether a request failed because there is no server, or it is about to stop. */
+export const isAway = (error: unknown): boolean =>
+  error instanceof TypeError || (error instanceof Error && error.message.includes('The server is shutting down'));
 
 /** A server's HTTP API as users that have logged in once: their tokens outlive its restarts. */
 export class Api {

@@ -1,6 +1,6 @@
 import { type ExpressionNode, textOf } from './expression-node.ts';
 import type { Outcome } from './outcome.ts';
-import type { GeneratedQuery } from './query.ts';
+import { type GeneratedQuery, queryText } from './query.ts';
 
 /** Errors that depend on the values that an expression meets, not on how it is written. */
 const DATA_ERRORS: ReadonlySet<string> = new Set(['DIVISION_BY_ZERO', 'VALUE_OUT_OF_RANGE', 'INVALID_TEXT', 'INVALID_ARGUMENT']);
@@ -15,11 +15,13 @@ export type RunBoth = (select: (table: string) => string) => Promise<readonly [O
  * Whether a difference in errors comes only of what is evaluated, and when. SQL does not say in which order the parts of a
  * query are evaluated, nor whether those whose value does not matter are (`x / 0 > NULL`, constants under a WHERE that keeps
  * no row). So a query in which a part, taken by itself, is refused by both with the same error may be refused by one, or
- * with another error. Every part is tried by itself too, which leaves nothing untested.
+ * with another error. Every part is tried by itself too, which leaves nothing untested. And aggregates of a group that HAVING or LIMIT
+ * leaves out may be computed or not: hence the query without them.
  */
 export async function isOnlyOrder(query: GeneratedQuery, [one, two]: readonly [Outcome, Outcome], run: RunBoth): Promise<boolean> {
   const codes = [one, two].flatMap((outcome) => (outcome.kind === 'error' ? [outcome.code] : []));
   if (!codes.some((code) => DATA_ERRORS.has(code))) return false;
+  if (isRefusal(await run((table) => queryText({ ...query, having: undefined, sort: undefined, limit: '' }, table)))) return true;
   const roots = [...query.items, query.where, query.having].filter((root) => root !== undefined);
   for (const text of new Set(roots.flatMap(partsOf).map(textOf))) {
     if (isRefusal(await run((table) => `SELECT ${text} AS o1 FROM ${table}`))) return true;

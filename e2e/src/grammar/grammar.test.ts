@@ -116,6 +116,7 @@ const KINDS = Object.keys({
   'release-savepoint': true,
   'execute-as-user': true,
   explain: true,
+  'explain-live': true,
   'set-option': true,
   'not-implemented': true,
 } satisfies Record<Statement['kind'], true>);

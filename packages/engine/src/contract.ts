@@ -82,7 +82,14 @@ export type StatementAnswer = StatementResult | StreamedResult;
 
 /** What one statement answered. Rows are in the order of `columns`. */
 export type StatementResult =
-  | { readonly kind: 'rows'; readonly columns: readonly ResultColumn[]; readonly rows: readonly Row[]; readonly asUser: string }
+  | {
+      readonly kind: 'rows';
+      readonly columns: readonly ResultColumn[];
+      readonly rows: readonly Row[];
+      readonly asUser: string;
+      /** As below; of RETURNING. */
+      readonly commit?: bigint;
+    }
   | {
       readonly kind: 'message';
       readonly message: string;
@@ -91,6 +98,8 @@ export type StatementResult =
       /** Set for DML: the wire folds those results in batches (wire-protocol 3.9). */
       readonly dml: 'insert' | 'update' | 'delete' | undefined;
       readonly asUser: string;
+      /** The commit that the statement has made, for sessions that want it named. */
+      readonly commit?: bigint;
     };
 
 /** Raised by {@link Session.execute}: which statement failed, and why. Earlier statements of the request stay applied. */

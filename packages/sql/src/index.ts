@@ -1,5 +1,6 @@
 export { type Accumulator, type AggregateCall, cellIdentity } from './expression/aggregates.ts';
 export type { ColumnInfo, EvalContext, InputRow } from './expression/input-row.ts';
+export type { PreparedValues } from './expression/preparation.ts';
 export type {
   ColumnNode,
   ConstantNode,
@@ -42,14 +43,18 @@ export type {
   Plan,
   ResultColumnInfo,
   Returning,
+  RoutingCondition,
+  RowOrder,
   SelectPlan,
   SortKey,
   SubscriptionPlan,
   UpdatePlan,
   ValuesRows,
+  WindowPlan,
 } from './plan/plans.ts';
 export { columnFlags } from './plan/select.ts';
-export { bindSubscription, checkSubscriptionShape, type SubscriptionRequest } from './plan/subscription.ts';
+export { checkSubscriptionShape } from './plan/subscription.ts';
+export { type BoundSubscription, type SubscriptionCompileRequest, SubscriptionCompiler } from './plan/subscription-compiler.ts';
 export type { CatalogView, TableInfo } from './plan/table-info.ts';
 export type {
   AccessLevel,

@@ -1,9 +1,8 @@
 import { kalamError } from '@kalamdb/protocol';
 import {
   bytesChecksum,
-  type CommitRow,
+  CommitPacker,
   decodeManifest,
-  encodeCommit,
   type HotSnapshot,
   type Manifest,
   type PartitionId,
@@ -29,8 +28,6 @@ import type { ReadChunk } from './backup-messages.ts';
 
 /** Bytes of encoded rows after which a chunk takes no more. */
 const CHUNK_BYTES: number = 4 * 1024 * 1024;
-/** What a row takes beside key and cells, roughly. */
-const ROW_HEAD_BYTES = 24;
 
 /** Tables that say what there is; their rows come first, and a restore reads them. */
 export const CATALOG_TABLES: readonly Table[] = [NAMESPACES, SCHEMAS, VIEWS, STORAGES, MANIFESTS];
@@ -177,12 +174,10 @@ export class BackupReader {
   }
 
   *#packed(kind: ChunkKind, rows: Iterable<PlacedRow>): Generator<ReadChunk> {
-    let packing = new Packing(this.seq);
+    const packing = new Packing(this.seq);
     for (const row of rows) {
       packing.add(row);
-      if (packing.bytes < CHUNK_BYTES) continue;
-      yield packing.chunk(kind);
-      packing = new Packing(this.seq);
+      if (packing.bytes >= CHUNK_BYTES) yield packing.chunk(kind);
     }
     if (packing.rows > 0) yield packing.chunk(kind);
   }
@@ -203,41 +198,36 @@ interface PlacedRow {
   readonly files?: readonly SegmentFile[] | undefined;
 }
 
-/** Rows on their way into a chunk. */
+/** Rows on their way into chunks. */
 class Packing {
   readonly #seq: bigint;
-  readonly #parts: { readonly partition: PartitionId; readonly rows: CommitRow[] }[] = [];
-  readonly #files: SegmentFile[] = [];
-  rows = 0;
-  bytes = 0;
+  readonly #packer = new CommitPacker();
+  #files: SegmentFile[] = [];
 
   constructor(seq: bigint) {
     this.#seq = seq;
   }
 
+  get bytes(): number {
+    return this.#packer.bytes;
+  }
+
+  get rows(): number {
+    return this.#packer.rows;
+  }
+
   add({ partition, row, files = [] }: PlacedRow): void {
-    let part = this.#parts.at(-1);
-    if (part?.partition !== partition) {
-      part = { partition, rows: [] };
-      this.#parts.push(part);
-      this.bytes += ROW_HEAD_BYTES + partition.owner.length;
-    }
-    part.rows.push({ ...row, replacedSeq: 0n });
+    this.#packer.add(partition, row);
     this.#files.push(...files);
-    this.rows += 1;
-    this.bytes += ROW_HEAD_BYTES + row.key.length + row.bytes.byteLength;
   }
 
+  /** What was added since the last one. */
   chunk(kind: ChunkKind): ReadChunk {
-    const bytes = aloneInMemory(encodeCommit({ seq: this.#seq, parts: this.#parts }));
-    return { kind, bytes, checksum: bytesChecksum(bytes), rows: this.rows, files: this.#files };
+    const [rows, files] = [this.rows, this.#files];
+    const bytes = this.#packer.finish(this.#seq);
+    this.#files = [];
+    return { kind, bytes, checksum: bytesChecksum(bytes), rows, files };
   }
-}
-
-/** Bytes whose memory can be handed to another thread. */
-function aloneInMemory(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
-  const { buffer, byteLength } = bytes;
-  return buffer instanceof ArrayBuffer && buffer.byteLength === byteLength ? new Uint8Array(buffer) : new Uint8Array(bytes);
 }
 
 function filesOf({ record, manifest }: PartitionManifest): readonly SegmentFile[] {

@@ -17,6 +17,8 @@ import type { BackupThread } from './backup-thread.ts';
 import { inParallel } from './in-parallel.ts';
 import { BackupSource } from './read-backup.ts';
 
+/** Chunks of rows, of 4 MiB each, that are written at the same time. */
+const CHUNKS_WRITTEN_MAX = 3;
 /** Segments that are copied at the same time. */
 const COPIES_MAX = 2;
 /** Objects that one call deletes. */
@@ -105,28 +107,40 @@ interface CopiedRows {
   readonly files: readonly SegmentFile[];
 }
 
-/** While a chunk is written the thread makes the next one. */
+/** While chunks are written the thread makes the next one. */
 async function copyRows({ thread, order, backupId, run }: RowCopy): Promise<CopiedRows> {
   const { place, namespace } = order;
   const seq = await thread.open(namespace);
   const chunks: BackupChunk[] = [];
   const files: SegmentFile[] = [];
+  const writing: Promise<void>[] = [];
   let rows = 0;
   let coming = thread.next();
-  for (;;) {
-    const found = await coming;
-    if ('tables' in found) return { seq, tables: found.tables, chunks, files };
-    run.signal.throwIfAborted();
-    coming = thread.next();
-    // Whoever fails below does not wait for it.
-    coming.catch(() => undefined);
-    const { bytes, files: named, ...chunk } = found.chunk;
-    const key = chunkKey(backupId, chunks.length);
-    await place.store.put(place.prefix + key, { bytes }, { signal: run.signal });
-    chunks.push({ key, ...chunk, bytes: bytes.byteLength });
-    files.push(...named);
-    rows += chunk.rows;
-    run.progress(`${rows} rows copied`);
+  try {
+    for (;;) {
+      const found = await coming;
+      if ('tables' in found) {
+        await Promise.all(writing);
+        return { seq, tables: found.tables, chunks, files };
+      }
+      run.signal.throwIfAborted();
+      coming = thread.next();
+      // Whoever fails below does not wait for it.
+      coming.catch(() => undefined);
+      if (writing.length >= CHUNKS_WRITTEN_MAX) await writing.shift();
+      const { bytes, files: named, ...chunk } = found.chunk;
+      const key = chunkKey(backupId, chunks.length);
+      const put = place.store.put(place.prefix + key, { bytes }, { signal: run.signal });
+      put.catch(() => undefined); // told where it is waited for
+      writing.push(put);
+      chunks.push({ key, ...chunk, bytes: bytes.byteLength });
+      files.push(...named);
+      rows += chunk.rows;
+      run.progress(`${rows} rows copied`);
+    }
+  } finally {
+    // What comes to its end later would not be found by whoever removes half a backup.
+    await Promise.allSettled(writing);
   }
 }
 

@@ -4,6 +4,7 @@ import type { RowVersion } from '../contract.ts';
 import type { PartitionView } from '../partition/partition-view.ts';
 import type { SnapshotSource } from '../partition/snapshot.ts';
 import type { ColdReader } from './cold-reader.ts';
+import { continues, type RecentStretches, type Stretch } from './recent-stretches.ts';
 
 /** Cold rows that are read before they are looked at. */
 const AHEAD_ROWS = 1000;
@@ -11,17 +12,18 @@ const AHEAD_ROWS = 1000;
 /** What a {@link ColdAhead} works with. */
 export interface ColdAheadSources {
   readonly reader: Pick<ColdReader, 'scan'>;
-  readonly snapshots: Pick<SnapshotSource, 'open'>;
+  readonly snapshots: Pick<SnapshotSource, 'open' | 'keepFiles'>;
   readonly table: Table;
   readonly partition: PartitionId;
+  /** What all readers have read last. */
+  readonly recent: RecentStretches;
 }
 
-/** Cold rows in `_seq` order, of one version of the manifest. */
-interface Stretch {
-  readonly afterSeq: bigint;
-  readonly rows: readonly RowVersion[];
-  /** Everything above `afterSeq` and up to here that segments held is among the rows. */
-  readonly throughSeq: bigint;
+interface RunningScan {
+  readonly rows: AsyncIterator<readonly RowVersion[]>;
+  readonly manifest: Manifest;
+  /** Its files need not be kept any more. */
+  readonly release: () => void;
 }
 
 /**
@@ -30,7 +32,7 @@ interface Stretch {
  */
 export class ColdAhead {
   readonly #sources: ColdAheadSources;
-  #scan: { readonly rows: AsyncIterator<readonly RowVersion[]>; readonly manifest: Manifest } | undefined;
+  #scan: RunningScan | undefined;
   #stretch: Stretch | undefined;
   #closed = false;
 
@@ -40,14 +42,18 @@ export class ColdAhead {
 
   /** Reads what comes after `afterSeq`; `undefined` when nothing has to be read. */
   read(afterSeq: bigint): Promise<void> | undefined {
-    const stretch = this.#stretch;
-    if (stretch !== undefined && afterSeq >= stretch.afterSeq && afterSeq < stretch.throughSeq) return undefined;
-    const { snapshots, partition } = this.#sources;
+    if (this.#stretch !== undefined && continues(this.#stretch, afterSeq)) return undefined;
+    const { snapshots, partition, recent } = this.#sources;
+    // One who reads on by itself has the scan that its rows came from.
+    if (this.#scan === undefined) {
+      this.#stretch = recent.find(this.#sources, afterSeq);
+      if (this.#stretch !== undefined) return undefined;
+    }
     const snapshot = snapshots.open();
     let reading: Promise<void> | undefined;
     try {
       const manifest = snapshot.manifest(partition);
-      // Until the first rows are there, and the files open, the snapshot keeps them.
+      // Until the first rows are there the snapshot keeps what they are read from.
       if (manifest !== undefined && manifest.flushedSeq > afterSeq)
         reading = this.#readOn(manifest, afterSeq).finally(() => snapshot.close());
       return reading;
@@ -64,7 +70,7 @@ export class ColdAhead {
     const { manifest } = view;
     if (manifest !== undefined && afterSeq < manifest.flushedSeq) {
       const stretch = this.#stretch;
-      if (stretch === undefined || afterSeq < stretch.afterSeq || afterSeq >= stretch.throughSeq) return afterSeq;
+      if (stretch === undefined || !continues(stretch, afterSeq)) return afterSeq;
       const newest = new NewestRows(view, manifest);
       let throughSeq = afterSeq;
       for (const row of stretch.rows) {
@@ -88,16 +94,18 @@ export class ColdAhead {
   /** A segment that was read is not there any more: it goes on behind the last row with those there are. */
   #forget(throughSeq: bigint): bigint {
     this.#end();
+    if (this.#stretch !== undefined) this.#sources.recent.drop(this.#stretch);
     this.#stretch = undefined;
     return throughSeq;
   }
 
   async #readOn(manifest: Manifest, afterSeq: bigint): Promise<void> {
-    const { reader, table, partition } = this.#sources;
+    const { reader, table, partition, snapshots } = this.#sources;
     if (this.#scan === undefined || this.#stretch?.throughSeq !== afterSeq) {
       this.#end();
       const rows = reader.scan({ table, partition, manifest }, { afterSeq, order: 'seq' })[Symbol.asyncIterator]();
-      this.#scan = { rows, manifest };
+      // It opens its files one after another, long after this snapshot.
+      this.#scan = { rows, manifest, release: snapshots.keepFiles() };
     }
     const scan = this.#scan;
     // Until there are rows: nobody goes on with one that has failed, which would seem to have come to its end.
@@ -105,23 +113,31 @@ export class ColdAhead {
     const found: RowVersion[] = [];
     let throughSeq = scan.manifest.flushedSeq;
     let isEnd = false;
-    while (!isEnd && found.length < AHEAD_ROWS) {
-      const step = await scan.rows.next();
-      isEnd = step.done === true;
-      if (step.done === true) throughSeq = scan.manifest.flushedSeq;
-      else {
-        for (const row of step.value) found.push(row);
-        throughSeq = found.at(-1)?.seq ?? throughSeq;
+    try {
+      while (!isEnd && found.length < AHEAD_ROWS) {
+        const step = await scan.rows.next();
+        isEnd = step.done === true;
+        if (step.done === true) throughSeq = scan.manifest.flushedSeq;
+        else {
+          for (const row of step.value) found.push(row);
+          throughSeq = found.at(-1)?.seq ?? throughSeq;
+        }
       }
+    } catch (error) {
+      scan.release();
+      throw error;
     }
-    if (!isEnd) this.#scan = scan;
+    if (isEnd) scan.release();
+    else this.#scan = scan;
     this.#stretch = { afterSeq, rows: found, throughSeq };
+    this.#sources.recent.put({ table, partition }, this.#stretch);
     if (this.#closed) this.#end();
   }
 
   #end(): void {
     const scan = this.#scan;
     this.#scan = undefined;
+    scan?.release();
     // Whoever reads has what it wanted: how the end goes is nobody's business.
     void scan?.rows.return?.()?.catch(() => undefined);
   }

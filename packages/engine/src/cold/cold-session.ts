@@ -28,6 +28,7 @@ import {
   type SentTable,
   sentRow,
 } from './cold-messages.ts';
+import { readHot } from './disk-failure.ts';
 import { mergeSegments } from './merge-segments.ts';
 import { type SegmentRows, scanRows } from './segment-merge.ts';
 
@@ -166,7 +167,7 @@ export class ColdSession {
 
   async #flush(order: FlushOrder): Promise<FlushedSegment | undefined> {
     const table = this.#table(order.table);
-    const { rows, more } = this.#oldest(order);
+    const { rows, more } = readHot(order, () => this.#oldest(order));
     if (rows.length === 0) return undefined;
     rows.sort((a, b) => (a.key < b.key ? -1 : 1));
     const db = await this.#instance(order.root);

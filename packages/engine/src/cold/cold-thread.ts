@@ -19,6 +19,8 @@ import type { ColdScan } from './cold-reader.ts';
 const CALLS_MAX = 1024;
 /** Milliseconds that the thread may take to end by itself. */
 const END_MILLIS_MAX = 2000;
+/** Megabytes for young objects: a thread takes twice as many of its own accord, and keeps them. */
+const YOUNG_MEGABYTES_MAX = 16;
 /** The compiled module, from `src/cold` and from `dist/cold` alike: a thread cannot load TypeScript. */
 const COLD_MODULE: URL = new URL('../../dist/cold/cold-worker.js', import.meta.url);
 
@@ -110,7 +112,7 @@ export class ColdThread {
   }
 
   #launch(): Worker {
-    const worker = new Worker(COLD_MODULE, { workerData: this.#start });
+    const worker = new Worker(COLD_MODULE, { workerData: this.#start, resourceLimits: { maxYoungGenerationSizeMb: YOUNG_MEGABYTES_MAX } });
     let cause: unknown;
     worker.on('message', (answer: ColdAnswer) => this.#answered(answer));
     worker.on('error', (error) => {

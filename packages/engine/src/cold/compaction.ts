@@ -20,6 +20,7 @@ import type { MergedSegment, NewSegment } from './cold-messages.ts';
 import type { ColdThread } from './cold-thread.ts';
 import { type Compacted, CompactedManifest } from './compacted-manifest.ts';
 import { type CompactionWish, type MergeBounds, type MergeRun, planCompaction } from './compaction-plan.ts';
+import { diskFailure } from './disk-failure.ts';
 import { type Flusher, NotYet, TableGone } from './flush.ts';
 import type { Manifests } from './manifests.ts';
 import { encodeSteps, maskSteps, TURN_KEYS_MAX } from './publication-steps.ts';
@@ -138,7 +139,7 @@ export class Compactor {
     const directory = `${root}/${this.#lastFolder}`;
     try {
       // From here on whatever changes is noticed, and what was there before is in the hot tier.
-      await sequencer.flush();
+      await flusher.applied(directory);
       const table = catalog.tableById(partition.tableId);
       const { record, manifest } = flusher.read(partition);
       if (table === undefined || record === undefined || manifest === undefined) return;
@@ -151,7 +152,7 @@ export class Compactor {
       await this.#store(partition, { ...work, compacted });
     } catch (error) {
       this.counts.givenUp += 1;
-      throw error;
+      throw diskFailure(error, directory);
     } finally {
       changed.close();
       await flusher.clear(directory);
@@ -217,7 +218,10 @@ export class Compactor {
     const { sequencer, manifests, flusher } = this.#sources;
     const next = new CompactedManifest(base, compacted);
     await sequencer.slices.runFirst(encodeSteps(base.segments));
-    const mask = async (): Promise<void> => sequencer.slices.runFirst(maskSteps(next, changed.take()));
+    const mask = async (): Promise<void> => {
+      await changed.noted();
+      await sequencer.slices.runFirst(maskSteps(next, changed.take()));
+    };
     const turn = (draft: Draft): Manifest => {
       if (changed.size > TURN_KEYS_MAX) throw new NotYet();
       for (const key of changed.take()) next.mask(key);

@@ -21,6 +21,7 @@ import type { StoragePlace, StorageRegistry } from '../stores/storage-registry.t
 import { ChangedKeys } from './changed-keys.ts';
 import type { FlushedSegment, NewSegment } from './cold-messages.ts';
 import type { ColdThread } from './cold-thread.ts';
+import { applyFailure, diskFailure } from './disk-failure.ts';
 import { writeManifestFile } from './manifest-file.ts';
 import type { Manifests } from './manifests.ts';
 import { NextManifest } from './next-manifest.ts';
@@ -138,51 +139,103 @@ export class Flusher {
   async #flushPartition(partition: PartitionId, signal: AbortSignal | undefined): Promise<FlushFigures> {
     const throughSeq = this.#sources.sequencer.watermark;
     let [rows, files] = [0, 0];
-    for (;;) {
-      signal?.throwIfAborted();
-      const flushed = await this.#flushSegment(partition, throughSeq);
-      if (flushed === undefined) return { rows, files };
-      rows += flushed.segment.rows;
-      files += 1;
-      if (!flushed.more) return { rows, files };
+    let settled: Promise<void> | undefined;
+    signal?.throwIfAborted();
+    let coming: Coming | undefined = this.#begin(partition, throughSeq, undefined);
+    try {
+      while (coming !== undefined) {
+        const written: WrittenRows | undefined = await coming;
+        if (written === undefined) break;
+        const flushed: FlushedSegment = written.flushed;
+        // Meanwhile this one is stored and published.
+        coming = flushed.more && signal?.aborted !== true ? this.#begin(partition, throughSeq, flushed.segment) : undefined;
+        const published = await this.#store(partition, written);
+        if (published === undefined) break;
+        rows += flushed.segment.rows;
+        files += 1;
+        // Rows are not written to segments faster than they are removed.
+        await settled;
+        settled = this.afterPublication(partition, published.store, published.manifest);
+        signal?.throwIfAborted();
+      }
+      return { rows, files };
+    } finally {
+      // Why this ends is known already.
+      const unwanted = await coming?.catch(() => undefined);
+      if (unwanted !== undefined) await this.#end(unwanted);
+      await settled;
     }
   }
 
-  /** Moves the oldest rows into one segment; `undefined` when there are none, or the table is gone. */
-  async #flushSegment(partition: PartitionId, throughSeq: bigint): Promise<FlushedSegment | undefined> {
+  #begin(partition: PartitionId, throughSeq: bigint, before: FlushedSegment['segment'] | undefined): Coming {
+    const coming = this.#write(partition, throughSeq, before);
+    // Whoever fails before it is asked for does not wait for it.
+    coming.catch(() => undefined);
+    return coming;
+  }
+
+  /** Writes the oldest rows behind the segment `before`, which is about to be published, into one; `undefined` when there are none, or the table is gone. */
+  async #write(
+    partition: PartitionId,
+    throughSeq: bigint,
+    before: FlushedSegment['segment'] | undefined,
+  ): Promise<WrittenRows | undefined> {
     const { sequencer, catalog, thread, segments, clock, files, directory: root, segmentRowsMax = SEGMENT_ROWS_MAX } = this.#sources;
     const changed = new ChangedKeys(partition, sequencer);
     this.#lastFolder += 1;
     const directory = `${root}/${this.#lastFolder}`;
+    let flushed: FlushedSegment | undefined;
     try {
       // From here on whatever changes is noticed, and what was there before is in the hot tier.
-      await sequencer.flush();
+      await this.applied(directory);
       const table = catalog.tableById(partition.tableId);
       if (table === undefined) return undefined;
-      const base = this.#base(table, partition);
+      const { manifest } = before === undefined ? this.read(partition) : { manifest: undefined };
       await makeSegmentFolder(files, directory);
-      const flushed = await thread.flush({
+      flushed = await thread.flush({
         table: segments.sentTable(table),
         partition,
-        afterSeq: base.manifest?.flushedSeq ?? 0n,
+        afterSeq: before?.maxSeq ?? manifest?.flushedSeq ?? 0n,
         throughSeq,
         rowsMax: segmentRowsMax,
         bytesMax: SEGMENT_BYTES_MAX,
-        number: base.number,
+        number: before === undefined ? (manifest?.nextNumber ?? 0) : before.number + 1,
         directory,
         root,
         createdAtMillis: clock.now(),
       });
-      if (flushed === undefined) return undefined;
-      return await this.#store(partition, { base, flushed, changed });
+      return flushed === undefined ? undefined : { flushed, changed, directory };
+    } catch (error) {
+      throw diskFailure(error, directory);
     } finally {
-      changed.close();
-      await this.clear(directory);
+      if (flushed === undefined) await this.#end({ changed, directory });
     }
   }
 
-  async #store(partition: PartitionId, work: SegmentWork): Promise<FlushedSegment | undefined> {
-    const { base, flushed } = work;
+  /** Everything committed is in the hot tier; rejects with SEGMENT_WRITE_FAILED, naming `path`, when that takes nothing now. */
+  async applied(path: string): Promise<void> {
+    try {
+      await this.#sources.sequencer.flush();
+    } catch (error) {
+      throw applyFailure(error, path);
+    }
+  }
+
+  /** Nothing more is wanted of what was written. */
+  async #end({ changed, directory }: Omit<WrittenRows, 'flushed'>): Promise<void> {
+    changed.close();
+    await this.clear(directory);
+  }
+
+  /** Stores and publishes a segment; `undefined` when its table is gone. */
+  async #store(partition: PartitionId, written: WrittenRows): Promise<Published | undefined> {
+    const { flushed } = written;
+    const table = this.#sources.catalog.tableById(partition.tableId);
+    if (table === undefined) {
+      await this.#end(written);
+      return undefined;
+    }
+    const base = this.#base(table, partition);
     const { record } = base;
     try {
       await this.announce(partition, base);
@@ -190,11 +243,10 @@ export class Flusher {
       await store.put(record.folder + flushed.segment.bloom.path, { file: flushed.bloomPath, take: true });
       await store.put(record.folder + flushed.segment.path, { file: flushed.path, take: true });
       await this.loadFilter(store, record, flushed);
-      const manifest = await this.#publish(partition, work);
+      const manifest = await this.#publish(partition, { ...written, base });
       this.counts.segments += 1;
       this.counts.rows += flushed.segment.rows;
-      await this.afterPublication(partition, store, manifest);
-      return flushed;
+      return { store, manifest };
     } catch (error) {
       this.counts.givenUp += 1;
       // The segment may have been published after all: the next start knows.
@@ -203,7 +255,9 @@ export class Flusher {
         this.#sources.warn('a segment that was not published could not be removed; the next start removes it', { error: failure });
       });
       if (error instanceof TableGone) return undefined;
-      throw error;
+      throw diskFailure(error, flushed.path);
+    } finally {
+      await this.#end(written);
     }
   }
 
@@ -251,7 +305,10 @@ export class Flusher {
     const { sequencer, manifests } = this.#sources;
     const next = new NextManifest(base.manifest, flushed);
     await sequencer.slices.runFirst(next.prepare());
-    const mask = async (): Promise<void> => sequencer.slices.runFirst(maskSteps(next, changed.take()));
+    const mask = async (): Promise<void> => {
+      await changed.noted();
+      await sequencer.slices.runFirst(maskSteps(next, changed.take()));
+    };
     const turn = (draft: Draft): Manifest => {
       if (changed.size > TURN_KEYS_MAX) throw new NotYet();
       for (const key of changed.take()) next.mask(key);
@@ -369,8 +426,20 @@ interface Base {
   readonly number: number;
 }
 
-interface SegmentWork {
-  readonly base: Base;
+/** A segment whose files lie in a folder of their own, and what has changed since its rows were read. */
+interface WrittenRows {
   readonly flushed: FlushedSegment;
   readonly changed: ChangedKeys;
+  readonly directory: string;
+}
+
+type Coming = Promise<WrittenRows | undefined>;
+
+interface SegmentWork extends WrittenRows {
+  readonly base: Base;
+}
+
+interface Published {
+  readonly store: ObjectStore;
+  readonly manifest: Manifest;
 }

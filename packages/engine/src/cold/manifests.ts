@@ -9,6 +9,9 @@ import type { StoragePlace } from '../stores/storage-registry.ts';
 /** Characters of the manifests whose parsed forms are kept; of partitions that nobody has read for longest they are parsed again. */
 const PARSED_CHARS_MAX: number = 64 * 1024 * 1024;
 
+/** Characters of a manifest up to which it is parsed by the first who reads it: that takes a millisecond or two. */
+const PARSED_LATER_CHARS_MAX: number = 128 * 1024;
+
 interface Known {
   readonly key: RowKey;
   /** The manifest that was read last, by the `_seq` of its row: rows that are decoded again need not be parsed again. */
@@ -49,9 +52,14 @@ export class Manifests implements ManifestSource {
     return this.#keptChars;
   }
 
-  /** Reads what there is at opening. */
+  /** Reads what there is at opening. Large manifests are parsed here already: the first who reads one would do so in one turn. */
   load(rows: Iterable<RowVersion>): void {
-    for (const row of rows) if (!row.deleted) this.expect(partitionOf(row));
+    for (const row of rows) {
+      if (row.deleted) continue;
+      this.expect(partitionOf(row));
+      const { text } = manifestRepository.read(row);
+      if (text.length > PARSED_LATER_CHARS_MAX && this.#keptChars + text.length <= this.#charsMax) this.read(row);
+    }
   }
 
   /** Takes in a commit; answers the partitions whose manifests it has changed. */

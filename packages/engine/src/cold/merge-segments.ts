@@ -13,6 +13,7 @@ import {
 } from '@kalamdb/storage';
 import type { Table } from '../catalog/table.ts';
 import type { CompactOrder, MergedSegment, MergedSegments } from './cold-messages.ts';
+import { readHot } from './disk-failure.ts';
 import { type SegmentRows, scanRows } from './segment-merge.ts';
 
 /** What a merge works with. */
@@ -39,7 +40,7 @@ interface Progress {
 export async function mergeSegments(sources: MergeSources, order: CompactOrder): Promise<MergedSegments> {
   const { table } = sources;
   const { directory, number, createdAtMillis, root, segments } = order;
-  const masks = hotMasks(sources.hot, order);
+  const masks = readHot(order, () => hotMasks(sources.hot, order));
   const progress: Progress = { rows: 0, expired: 0, expiredSeq: 0n };
   const layout = table.segmentLayout(table.version);
   const writer = await SegmentWriter.open(await sources.instance(root), { files: systemFiles, directory, number, layout, createdAtMillis });

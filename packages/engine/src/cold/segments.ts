@@ -12,6 +12,7 @@ import type { ColdLookup, ColdPlace, ColdReader, ColdScan } from './cold-reader.
 import type { ColdThread } from './cold-thread.ts';
 import type { Manifests } from './manifests.ts';
 import { readFilter } from './read-filter.ts';
+import { inPieces, scanGroups } from './segment-groups.ts';
 
 /** Keys times segments that are asked of the bloom filters without leaving the turn of the event loop. */
 const PROBES_AT_ONCE_MAX = 2000;
@@ -68,10 +69,14 @@ export class Segments implements ColdReader {
     const due = segments.filter((segment) => mayConcern(segment, scan));
     this.counts.considered += segments.length;
     this.counts.read += due.length;
-    if (due.length === 0) return;
-    const files = await this.openFiles(place.manifest, due);
+    for (const group of scanGroups(due, scan.order)) yield* this.#scanTogether(place, group, scan);
+  }
+
+  /** Scans segments whose files are all open meanwhile. */
+  async *#scanTogether(place: ColdPlace, segments: readonly Segment[], scan: ColdScan): AsyncGenerator<readonly RowVersion[], void> {
+    const files = await this.openFiles(place.manifest, segments);
     try {
-      const sent = due.map((segment, index) => sentSegment(segment, files[index]));
+      const sent = segments.map((segment, index) => sentSegment(segment, files[index]));
       for await (const pieces of this.#sources.thread.scan(this.sentTable(place.table), sent, scan)) {
         for (const piece of pieces) {
           const rows = unmasked(piece, place.manifest);
@@ -94,36 +99,38 @@ export class Segments implements ColdReader {
   }
 
   async mayHold(manifest: Manifest, segments: readonly Segment[], keys: readonly RowKey[]): Promise<readonly Segment[]> {
-    const filters = this.#filtersHere(manifest) ?? (await this.#loadFilters(manifest));
-    const bySegment = new Map(manifest.segments.map((segment, index) => [segment, filters[index]]));
-    return segments.filter((segment) => {
-      const filter = bySegment.get(segment);
-      return keys.some((key) => key >= segment.minKey && key <= segment.maxKey && filter?.mayHold(key) !== false);
-    });
-  }
-
-  async #lookUpLater(place: ColdPlace, lookup: ColdLookup, into: ColdRows): Promise<void> {
-    const { manifest } = place;
-    const filters = this.#filtersHere(manifest) ?? (await this.#loadFilters(manifest));
-    const wanted: Wanted = new Map();
-    await this.#sources.slices.runFirst(this.#probing({ manifest, filters, lookup, into, wanted }));
-    if (wanted.size > 0) await this.#readKeys(place, wanted, into);
-  }
-
-  *#probing(probe: Probe): Steps<void> {
-    let left = STEP_ROWS;
-    for (const key of probe.lookup.keys) {
-      this.#probe(probe, key);
-      if (--left > 0) continue;
-      left = STEP_ROWS;
-      yield;
+    const found: Segment[] = [];
+    for (const segment of segments) {
+      const within = keys.filter((key) => isWithin(segment, key));
+      if (within.length === 0) continue;
+      const filter = await this.#filter(manifest, segment);
+      if (within.some((key) => filter.mayHold(key))) found.push(segment);
     }
+    return found;
+  }
+
+  /** One filter after another, so that no more of them are in memory than their bound allows. */
+  async #lookUpLater(place: ColdPlace, lookup: ColdLookup & { readonly keys: readonly RowKey[] }, into: ColdRows): Promise<void> {
+    const { manifest } = place;
+    const { slices } = this.#sources;
+    const wanted: Wanted = new Map();
+    const asked: Asked = new Map();
+    for (const segment of manifest.segments) {
+      const within = await slices.runFirst(keysWithin(segment, lookup.keys));
+      if (within.length === 0) continue;
+      const filter = await this.#filter(manifest, segment);
+      const keys = await slices.runFirst(keysToRead(within, { filter, lookup, asked }));
+      this.counts.lookedUp += keys.length;
+      if (keys.length > 0) wanted.set(segment, keys);
+    }
+    this.counts.spared += await slices.runFirst(unheld(lookup.keys, asked, into));
+    if (wanted.size > 0) await this.#readKeys(place, wanted, into);
   }
 
   #probe({ manifest, filters, lookup, into, wanted }: Probe, key: RowKey): void {
     let asked = false;
     for (const [index, segment] of manifest.segments.entries()) {
-      if (key < segment.minKey || key > segment.maxKey || filters[index]?.mayHold(key) === false) continue;
+      if (!isWithin(segment, key) || filters[index]?.mayHold(key) === false) continue;
       if (!asked && lookup.skip(key)) return;
       asked = true;
       const keys = wanted.get(segment);
@@ -135,10 +142,17 @@ export class Segments implements ColdReader {
     if (!asked) this.counts.spared += 1;
   }
 
-  async #readKeys({ table, manifest }: ColdPlace, wanted: Wanted, into: ColdRows): Promise<void> {
-    const files = await this.openFiles(manifest, [...wanted.keys()]);
+  async #readKeys(place: ColdPlace, wanted: Wanted, into: ColdRows): Promise<void> {
+    for (const piece of inPieces([...wanted])) await this.#readTogether(place, piece, into);
+  }
+
+  async #readTogether({ table, manifest }: ColdPlace, wanted: readonly (readonly [Segment, RowKey[]])[], into: ColdRows): Promise<void> {
+    const files = await this.openFiles(
+      manifest,
+      wanted.map(([segment]) => segment),
+    );
     try {
-      const sent = [...wanted].map(([segment, keys], index): SentLookup => ({ ...sentSegment(segment, files[index]), keys }));
+      const sent = wanted.map(([segment, keys], index): SentLookup => ({ ...sentSegment(segment, files[index]), keys }));
       for (const piece of await this.#sources.thread.lookUp(this.sentTable(table), sent)) {
         for (const row of unmasked(piece, manifest)) {
           into.set(row.key, row);
@@ -166,14 +180,10 @@ export class Segments implements ColdReader {
     return filters;
   }
 
-  async #loadFilters(manifest: Manifest): Promise<readonly SegmentFilter[]> {
+  async #filter(manifest: Manifest, segment: Segment): Promise<SegmentFilter> {
     const place = this.#placeOf(manifest);
-    const store = await this.#sources.stores.store(place.storageId);
-    const filters: SegmentFilter[] = [];
-    for (const segment of manifest.segments) {
-      filters.push(await this.#sources.blooms.get(filterName(place, segment), () => readFilter(store, place, segment)));
-    }
-    return filters;
+    const { blooms, stores } = this.#sources;
+    return blooms.get(filterName(place, segment), async () => readFilter(await stores.store(place.storageId), place, segment));
   }
 
   /** Opens the files of segments of a manifest; all of them or none. Who calls closes them. */
@@ -213,6 +223,52 @@ interface Probe {
 /** The name of a filter in memory, which no other filter ever has. */
 export function filterName({ storageId, folder }: StoragePlace, { bloom }: Pick<Segment, 'bloom'>): string {
   return `${storageId}\n${folder}${bloom.path}\n${bloom.checksum}`;
+}
+
+/** Of keys that a filter did not rule out: whether segments are asked for them. */
+type Asked = Map<RowKey, boolean>;
+
+function isWithin({ minKey, maxKey }: Segment, key: RowKey): boolean {
+  return key >= minKey && key <= maxKey;
+}
+
+function* keysWithin(segment: Segment, keys: readonly RowKey[]): Steps<readonly RowKey[]> {
+  const within: RowKey[] = [];
+  for (const [index, key] of keys.entries()) {
+    if (isWithin(segment, key)) within.push(key);
+    if (index % STEP_ROWS === STEP_ROWS - 1) yield;
+  }
+  return within;
+}
+
+interface Asking {
+  readonly filter: SegmentFilter;
+  readonly lookup: ColdLookup;
+  readonly asked: Asked;
+}
+
+function* keysToRead(keys: readonly RowKey[], { filter, lookup, asked }: Asking): Steps<RowKey[]> {
+  const wanted: RowKey[] = [];
+  for (const [index, key] of keys.entries()) {
+    if (index % STEP_ROWS === STEP_ROWS - 1) yield;
+    if (!filter.mayHold(key)) continue;
+    const isAsked = asked.get(key) ?? !lookup.skip(key);
+    asked.set(key, isAsked);
+    if (isAsked) wanted.push(key);
+  }
+  return wanted;
+}
+
+/** Notes that there is nothing under the keys until something is found; answers how many of them no segment is asked for. */
+function* unheld(keys: readonly RowKey[], asked: Asked, into: ColdRows): Steps<number> {
+  let spared = 0;
+  for (const [index, key] of keys.entries()) {
+    const isAsked = asked.get(key);
+    if (isAsked !== false) into.set(key, undefined);
+    if (isAsked === undefined) spared += 1;
+    if (index % STEP_ROWS === STEP_ROWS - 1) yield;
+  }
+  return spared;
 }
 
 function mayConcern({ minKey, maxKey, minSeq, maxSeq }: Segment, { keys, afterSeq, throughSeq }: ColdScan): boolean {

@@ -12,7 +12,7 @@ import { BackupWorld } from './backup-world.fixture.ts';
 import { longRun } from './long-run.fixture.ts';
 
 /** A machine that does much else may take long. */
-vi.setConfig({ testTimeout: 120_000 });
+vi.setConfig({ testTimeout: longRun() === undefined ? 120_000 : 3_600_000 });
 
 /** To the next place where something fails: every one in long runs, else ever larger steps. */
 const step = (first: number): number => (longRun() === undefined ? 4 + 5 * first : 1);
@@ -170,6 +170,30 @@ describe('a restore that is cut short', () => {
       await world.open('data', failing.files);
     }
     expect([...seen].sort()).toEqual(['completed true', 'failed false']);
+  });
+
+  it('has replaced nothing when it failed because it could not be published', async () => {
+    const place = world.path('b');
+    const data = world.path('data');
+    const failing = new FailingBelow((path) => path === data);
+    failing.count = 1;
+    await world.open('data', failing.files);
+    await world.fill();
+    await world.job(`BACKUP DATABASE TO '${place}'`);
+    await world.run("UPDATE app.shared SET txt = 'newer' WHERE true");
+    const newer = await world.contents();
+    let failed = 0;
+    for (;;) {
+      failing.changes = 0;
+      failing.first = failed;
+      const { status } = await world.job(`RESTORE DATABASE FROM '${place}'`);
+      failing.first = Number.POSITIVE_INFINITY;
+      if (status === 'completed') break;
+      failed++;
+      expect((await names(data)).filter((name) => name.startsWith('restore'))).toEqual([]);
+    }
+    expect(failed).toBeGreaterThan(2);
+    expect(await world.contents()).toEqual(newer);
   });
 
   it('takes over in the end, wherever the taking over is cut short', async () => {

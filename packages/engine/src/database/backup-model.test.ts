@@ -63,7 +63,8 @@ const readState = async (table: string): Promise<State> => {
 
 const sorted = (state: State): unknown => [...state].sort(([a], [b]) => a - b);
 
-const seeds = longRun()?.seeds ?? [1];
+const long = longRun();
+const seeds = long?.seeds ?? [1];
 
 it.each(seeds)('a backup under writes and flushes holds exactly what there was at its commit (%i)', async (seed) => {
   const random = new SeededRandom(seed);
@@ -105,4 +106,5 @@ it.each(seeds)('a backup under writes and flushes holds exactly what there was a
     expect(sorted(await readState('app.notes'))).toEqual(sorted(notes?.at(seq) ?? new Map()));
   }
   expect([...seqs.values()].some((seq) => (shared?.at(seq).size ?? 0) > 0)).toBe(true);
+  long?.report({ 'backups restored': restored });
 });

@@ -5,6 +5,7 @@ import type { Users } from '../access/users.ts';
 import type { ColdTier } from '../cold/cold-tier.ts';
 import type { Principal } from '../contract.ts';
 import type { Live } from '../live/live.ts';
+import type { CommitWait } from '../sequencer/commit-wait.ts';
 import { Session, type SessionOptions, type SessionServices } from '../session/session.ts';
 import type { DatabaseFigures } from './figures.ts';
 
@@ -32,6 +33,7 @@ export interface DatabaseParts {
   readonly users: Users;
   readonly apiTokens: ApiTokens;
   readonly live: Live;
+  readonly commitWait: CommitWait;
   readonly cold: ColdTier | undefined;
   readonly services: SessionServices;
   secret(name: string, bytes: number): Promise<Uint8Array>;
@@ -50,6 +52,8 @@ export class Database {
   readonly users: Users;
   readonly apiTokens: ApiTokens;
   readonly live: Live;
+  /** Lets readers wait for a commit that they know of. */
+  readonly commitWait: CommitWait;
   /** What reads and writes segments; `undefined` in memory. */
   readonly cold: ColdTier | undefined;
   readonly #parts: DatabaseParts;
@@ -61,6 +65,7 @@ export class Database {
     this.users = parts.users;
     this.apiTokens = parts.apiTokens;
     this.live = parts.live;
+    this.commitWait = parts.commitWait;
     this.cold = parts.cold;
     this.#parts = parts;
   }

@@ -409,12 +409,12 @@ const RUNS: readonly {
   readonly statements: number;
   readonly flushes?: boolean;
 }[] = long?.seeds.map((seed) => ({
-  where: seed % 2 === 0 ? 'memory' : 'directory',
+  where: seed % 2 === 0 && long.placement !== 'cold' ? 'memory' : 'directory',
   durability: seed % 4 < 2 ? 'relaxed' : 'sync',
   seed,
   steps: 0,
   statements: long.statements,
-  flushes: seed % 3 === 0,
+  flushes: long.placement === 'any' ? seed % 3 === 0 : long.placement === 'cold',
 })) ?? [
   { where: 'memory', durability: 'relaxed', seed: 1, steps: 200, statements: 0 },
   { where: 'memory', durability: 'sync', seed: 2, steps: 200, statements: 0 },

@@ -7,7 +7,8 @@ import type { Jobs } from '../jobs/jobs.ts';
 import type { LiveCounters } from '../live/counters.ts';
 import type { Live } from '../live/live.ts';
 import type { RowCacheStatus } from '../partition/row-cache.ts';
-import type { Sequencer, SequencerFigures } from '../sequencer/sequencer.ts';
+import type { SequencerFigures } from '../sequencer/group.ts';
+import type { Sequencer } from '../sequencer/sequencer.ts';
 import type { RaceCounts } from '../write/write-target.ts';
 import type { EventLoopFigures, EventLoopMonitor } from './event-loop-monitor.ts';
 
@@ -22,6 +23,8 @@ export interface DatabaseFigures extends SequencerFigures, EventLoopFigures {
   readonly live: Readonly<LiveCounters>;
   readonly subscriptions: number;
   readonly subscriptionPeak: number;
+  /** Distinct queries, on distinct partitions, that the subscriptions come to. */
+  readonly subscriptionGroups: number;
   readonly transactions: number;
   readonly plans: number;
   /** What UPDATE … FROM and its kin have met. */
@@ -63,6 +66,7 @@ export function databaseFigures(sources: FigureSources): DatabaseFigures {
     live: live.counters,
     subscriptions: live.subscriptionCount,
     subscriptionPeak: live.subscriptionPeak,
+    subscriptionGroups: live.router.groupCount,
     transactions: transactions.size,
     plans: compiler.size,
     races: { ...races },

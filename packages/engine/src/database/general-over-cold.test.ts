@@ -67,6 +67,7 @@ const CHECKED = [
   'SELECT n, body FROM $t WHERE n > 3',
   "SELECT id, body FROM $t WHERE body >= 'b3' AND n IS NOT NULL ORDER BY n DESC, body",
   'SELECT id FROM $t ORDER BY n LIMIT 7 OFFSET 2',
+  'SELECT id FROM $t ORDER BY CURRENT_USER(), id DESC LIMIT 5',
   'SELECT id, n FROM $t LIMIT 9',
   'SELECT n, count(*), sum(id), min(body) FROM $t GROUP BY n ORDER BY n',
   'SELECT body, count(*) FROM $t GROUP BY body LIMIT 3',

@@ -4,6 +4,7 @@ import { SeededRandom } from '@kalamdb/testing';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { LiveFrame } from '../live/frame.ts';
 import { HeldLog } from '../sequencer/held-log.fixture.ts';
+import { LARGE_COMMIT_TEXT_UNITS } from '../sequencer/large-commit.ts';
 import { StatementError } from '../session/statement-error.ts';
 import type { Database } from './database.ts';
 import { databaseOn } from './open-database.ts';
@@ -95,6 +96,23 @@ test('large and small commits on the same rows all take effect, and readers see 
   await until(() => client.seqs.length === ROWS * 6 + 80);
   expect([...client.rows].sort(([a], [b]) => a - b)).toEqual(expected);
   expect(client.seqs.every((seq, index) => index === 0 || seq > (client.seqs[index - 1] ?? 0n))).toBe(true);
+});
+
+test('a few long rows and short commits on them all take effect, in a transaction too', async () => {
+  const ids = [1, 2, 3, 4];
+  const long = 'x'.repeat(LARGE_COMMIT_TEXT_UNITS / 2);
+  await run('CREATE SHARED TABLE app.long (id INT PRIMARY KEY, n INT, body TEXT)');
+  for (const id of ids) await run(`INSERT INTO app.long VALUES (${id}, 0, '${long}')`);
+  const add = 'UPDATE app.long SET n = n + 1 WHERE id >= 0';
+  const short = ids.map((id) => run(`UPDATE app.long SET n = n + 10 WHERE id = ${id}`));
+  expect(await Promise.all([run(add), ...short, run(add), run('INSERT INTO app.long SELECT id + 4, 10, body FROM app.long')])).toEqual([
+    4, 1, 1, 1, 1, 4, 4,
+  ]);
+  await run(`BEGIN; ${add}; COMMIT`);
+  const rows = await rowsOf('SELECT id, n, LENGTH(body) FROM app.long WHERE id <= 4 ORDER BY id');
+  expect(rows).toEqual(ids.map((id) => [id, 13, long.length]));
+  expect(await run('DELETE FROM app.long WHERE id >= 0')).toBe(8);
+  expect(await rowsOf('SELECT id FROM app.long')).toEqual([]);
 });
 
 test('of two large inserts of the same keys one fails as a whole', async () => {

@@ -1,10 +1,11 @@
+import { snowflakeMillis } from '@kalamdb/protocol';
 import type { LiveQueryRecord } from '../catalog/views/live-view.ts';
 import type { LiveQueryInfo } from '../live/live.ts';
 
 const micros = (millis: number): bigint => BigInt(Math.trunc(millis)) * 1000n;
 
-/** The rows of `system.live` for the subscriptions there are. */
-export function* liveQueryRecords(queries: readonly LiveQueryInfo[]): Iterable<LiveQueryRecord> {
+/** The rows of `system.live` and `system.live_state` for the subscriptions there are, when the newest commit is `watermark`. */
+export function* liveQueryRecords(queries: readonly LiveQueryInfo[], watermark: bigint): Iterable<LiveQueryRecord> {
   for (const info of queries) {
     const { batchSize, lastRows, from } = info.options ?? {};
     const options = { batch_size: batchSize, last_rows: lastRows, from: from === undefined ? undefined : String(from) };
@@ -20,6 +21,19 @@ export function* liveQueryRecords(queries: readonly LiveQueryInfo[]): Iterable<L
       lastUpdateMicros: micros(info.lastUpdateMillis),
       changes: BigInt(info.changes),
       lastPingMicros: micros(info.lastUpdateMillis),
+      state: info.state,
+      rowsDelivered: BigInt(info.rowsDelivered),
+      windowRows: info.limit === undefined ? undefined : BigInt(info.limit),
+      toldSeq: info.toldSeq,
+      lagMillis: lagMillis(info, watermark),
+      bytesQueued: BigInt(info.bytesQueued),
     };
   }
+}
+
+/** Time between what the client was told and the newest commit; of one that loads, since it subscribed. */
+function lagMillis({ toldSeq, createdAtMillis }: LiveQueryInfo, watermark: bigint): bigint {
+  if (toldSeq !== undefined && toldSeq >= watermark) return 0n;
+  const since = toldSeq === undefined ? createdAtMillis : snowflakeMillis(toldSeq);
+  return BigInt(Math.max(0, Math.trunc(snowflakeMillis(watermark) - since)));
 }

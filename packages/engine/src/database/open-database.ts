@@ -28,10 +28,12 @@ import type { DdlContext } from '../ddl/ddl-context.ts';
 import { runDdl } from '../ddl/run-statement.ts';
 import { type JobOptions, Jobs } from '../jobs/jobs.ts';
 import { Live } from '../live/live.ts';
+import { SpoolFolder } from '../read/answer-spool.ts';
 import type { ColdTables } from '../read/cold-select.ts';
 import { GeneralExecutor } from '../read/general/general-executor.ts';
 import { QueryRunner } from '../read/query-runner.ts';
 import { NO_ROW_LIMITS, type RowLimits } from '../read/row-limits.ts';
+import { CommitWait } from '../sequencer/commit-wait.ts';
 import { LatchTable } from '../sequencer/latch-table.ts';
 import { SeqGaps } from '../sequencer/seq-gaps.ts';
 import { SeqReservation } from '../sequencer/seq-reservation.ts';
@@ -162,15 +164,14 @@ async function assemble(storage: Storage, environment: Environment, options: Dat
   const { clock, random, timers, nodeId } = environment;
   const { directory, files = systemFiles, durability, userSubscriptionsMax, transactionLimits: limits } = options;
   const tiers = await openTiers(storage, environment, options);
-  const { hot, sequencer, gaps, latches, hasher, catalog, storages, cold, reader, lookUps } = tiers;
+  const { hot, sequencer, commitWait, latches, hasher, catalog, storages, cold, reader, lookUps } = tiers;
   const { audit, ...access } = openAccess({ catalog, sequencer, hasher, ...environment }, options);
   const evaluation: EvaluationSources = { clock, random, ids: new SnowflakeSequence({ clock, node: nodeId }) };
   const isCurrent = (table: Table): boolean => catalog.tableById(table.id) === table;
-  const live = new Live(liveSources({ catalog, sequencer, gaps, evaluation, clock, timers, reader, expirations: cold?.expirations }), {
-    userSubscriptionsMax,
-  });
-  const queries = openQueries(sequencer, storage, { ...environment, files, cold, timeoutMillis: options.statementTimeoutMillis });
-  const general = openGeneral(sequencer, storage, { ...options, ...environment, coldTables: cold });
+  const live = new Live(liveSources({ ...tiers, evaluation, clock, timers, expirations: cold?.expirations }), { userSubscriptionsMax });
+  const spool = storage.directory === undefined ? undefined : new SpoolFolder(files, join(storage.directory.path, SPOOL_NAME));
+  const queries = openQueries(sequencer, storage, { ...environment, spool, cold, timeoutMillis: options.statementTimeoutMillis });
+  const general = openGeneral(sequencer, storage, { ...options, ...environment, coldTables: cold, spool });
   const transactions = new Transactions({ sequencer, latches, queries, clock, timers, random, isCurrent, limits, cold: lookUps });
   const monitor = new EventLoopMonitor();
   const compiler = new StatementCompiler({ plansMax: PLANS_MAX });
@@ -218,6 +219,7 @@ async function assemble(storage: Storage, environment: Environment, options: Dat
     directory,
     ...access,
     live,
+    commitWait,
     cold,
     services,
     secret: secretsOf(directory, files, random),
@@ -235,13 +237,13 @@ function ddlReadings(parts: {
   readonly hot: Storage['hot'];
   readonly queries: QueryRunner;
   readonly cold: ColdTier | undefined;
-}): Pick<DdlContext, 'commit' | 'settle' | 'someRow' | 'killLiveQuery' | 'tableFigures'> {
+}): Pick<DdlContext, 'commit' | 'settle' | 'someRow' | 'live' | 'tableFigures'> {
   const { sequencer, live } = parts;
   return {
     commit: (turn) => sequencer.submit(turn, { alone: true }),
     settle: () => sequencer.settle(),
     someRow: rowFinder(parts),
-    killLiveQuery: (liveId) => live.kill(liveId),
+    live,
     tableFigures: tableFigures(parts),
   };
 }
@@ -266,7 +268,8 @@ async function openTiers(storage: Storage, environment: Environment, options: Da
   const storages = openStorages(catalog, storage, { ...options, ...environment, files });
   const cold = await openCold({ storage, sequencer, catalog, latches, manifests, storages, ...environment, files, settings });
   const [reader, lookUps] = [cold?.reader, cold?.lookUps];
-  return { hot: storage.hot, sequencer, gaps, latches, hasher, catalog, storages, cold, reader, lookUps };
+  const commitWait = new CommitWait({ sequencer, gaps, timers });
+  return { hot: storage.hot, sequencer, gaps, commitWait, latches, hasher, catalog, storages, cold, reader, lookUps };
 }
 
 function openStorages(
@@ -324,7 +327,7 @@ function openWork(parts: {
 }): Pick<ViewSources, 'liveQueries' | 'transactions' | 'manifests'> {
   const { catalog, live, transactions, cold } = parts;
   return {
-    liveQueries: () => liveQueryRecords(live.list()),
+    liveQueries: () => liveQueryRecords(live.list(), live.sources.commits.watermark),
     transactions: () => transactions.list(),
     manifests: manifestEntries(catalog, cold),
   };
@@ -341,18 +344,7 @@ function statementOptions({
 function ddlRunner(
   context: Pick<
     DdlContext,
-    | 'catalog'
-    | 'users'
-    | 'random'
-    | 'jobs'
-    | 'storages'
-    | 'backups'
-    | 'cold'
-    | 'commit'
-    | 'settle'
-    | 'someRow'
-    | 'killLiveQuery'
-    | 'tableFigures'
+    'catalog' | 'users' | 'random' | 'jobs' | 'storages' | 'backups' | 'cold' | 'commit' | 'settle' | 'someRow' | 'live' | 'tableFigures'
   >,
   parts: {
     readonly latches: LatchTable;
@@ -396,15 +388,14 @@ function secretsOf(directory: string | undefined, files: FileSystem, random: Ran
 }
 
 interface QueryOptions extends Pick<Environment, 'clock' | 'timers'> {
-  readonly files: FileSystem;
+  readonly spool: SpoolFolder | undefined;
   readonly cold: ColdTables | undefined;
   readonly timeoutMillis: number | undefined;
 }
 
-function openQueries(sequencer: Sequencer, storage: Storage, { clock, timers, files, cold, timeoutMillis }: QueryOptions): QueryRunner {
+function openQueries(sequencer: Sequencer, storage: Storage, { clock, timers, spool, cold, timeoutMillis }: QueryOptions): QueryRunner {
   const { snapshots, slices } = sequencer;
   const { directory } = storage;
-  const spool = directory === undefined ? undefined : { files, path: join(directory.path, SPOOL_NAME) };
   const queries = new QueryRunner({ snapshots, slices, clock, timers, hotPath: directory?.hotPath, spool, cold, timeoutMillis });
   storage.onReopen(() => queries.letGo());
   return queries;
@@ -413,11 +404,11 @@ function openQueries(sequencer: Sequencer, storage: Storage, { clock, timers, fi
 function openGeneral(
   { snapshots, slices }: Sequencer,
   storage: Storage,
-  options: Environment & DatabaseOptions & { readonly coldTables: ColdTables | undefined },
+  options: Environment & DatabaseOptions & { readonly coldTables: ColdTables | undefined; readonly spool: SpoolFolder | undefined },
 ): GeneralExecutor {
-  const { clock, timers, statementTimeoutMillis: timeoutMillis, generalMemoryBytesMax: memoryBytesMax, coldTables: cold } = options;
+  const { clock, timers, statementTimeoutMillis: timeoutMillis, generalMemoryBytesMax: memoryBytesMax, coldTables: cold, spool } = options;
   const hotPath = storage.directory?.hotPath;
-  const general = new GeneralExecutor({ snapshots, slices, clock, timers, hotPath, cold, timeoutMillis, memoryBytesMax });
+  const general = new GeneralExecutor({ snapshots, slices, clock, timers, hotPath, cold, spool, timeoutMillis, memoryBytesMax });
   storage.onReopen(() => general.letGo());
   return general;
 }

@@ -9,6 +9,7 @@ import type { Table } from '../catalog/table.ts';
 import type { ColdTier } from '../cold/cold-tier.ts';
 import type { Principal, Role, RowVersion, StatementResult } from '../contract.ts';
 import type { JobLedger } from '../jobs/job-ledger.ts';
+import type { Live } from '../live/live.ts';
 import type { StorageRegistry } from '../stores/storage-registry.ts';
 
 /** How much there is of a table. */
@@ -44,8 +45,8 @@ export interface DdlContext {
   someRow(table: Table, test: (row: RowVersion) => boolean): Promise<boolean>;
   /** How much there is of a table, of one owner or of all, as far as it has left the log. */
   tableFigures(table: Table, owner: string | undefined): Promise<TableFigures>;
-  /** Ends a live query; `false` when there is none of that id. */
-  killLiveQuery(liveId: string): boolean;
+  /** The live queries that are running. */
+  readonly live: Pick<Live, 'kill' | 'explain' | 'explainRow'>;
   /**
    * The columns that a query without parameters gives, bound to what there is now; it must not read `view`, which it is to
    * become, not even through other views. Throws INVALID_OPERATION for anything but a query, and what binding throws.

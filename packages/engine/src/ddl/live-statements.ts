@@ -11,7 +11,7 @@ export async function killLiveQuery(
   context: DdlContext,
 ): Promise<StatementResult> {
   requireRole(context, 'dba', 'KILL LIVE QUERY requires DBA or System role');
-  context.killLiveQuery(statement.liveId);
+  context.live.kill(statement.liveId);
   return messageResult(context, `Live query killed: ${statement.liveId}`);
 }
 

@@ -1,4 +1,4 @@
-import { plainType, SnowflakeSequence } from '@kalamdb/protocol';
+import { kalamError, plainType, SnowflakeSequence } from '@kalamdb/protocol';
 import type { ColumnDefinition, QualifiedName, Statement, TableOptions } from '@kalamdb/sql';
 import { openMemoryStore, systemFiles } from '@kalamdb/storage';
 import { SeededRandom, VirtualTime } from '@kalamdb/testing';
@@ -14,7 +14,19 @@ import { JobIndex } from '../jobs/job-index.ts';
 import { JobLedger } from '../jobs/job-ledger.ts';
 import { evaluationFor } from '../session/evaluation.ts';
 import { StorageRegistry } from '../stores/storage-registry.ts';
+import type { DdlContext } from './ddl-context.ts';
 import { runDdl } from './run-statement.ts';
+
+/** None run. */
+const NO_LIVE_QUERIES: DdlContext['live'] = {
+  kill: () => false,
+  explain: () => {
+    throw kalamError('INTERNAL_ERROR', { reason: 'no live queries here' });
+  },
+  explainRow: async (id) => {
+    throw kalamError('LIVE_QUERY_NOT_FOUND', { id });
+  },
+};
 
 const root: Principal = { userId: 'root', role: 'system' };
 const as = (role: Role, userId: string = role): Principal => ({ userId, role });
@@ -52,7 +64,7 @@ function worldOf(world: CatalogWorld, environment: { time: VirtualTime; random: 
       settle: () => sequencer.flush(),
       someRow: () => Promise.resolve(false),
       tableFigures: () => Promise.resolve({ rows: 0, bytes: 0, streams: 0 }),
-      killLiveQuery: () => false,
+      live: NO_LIVE_QUERIES,
       bindQuery: async () => [],
       evaluation: () => evaluationFor({ clock: time, random, ids: new SnowflakeSequence({ clock: time, node: 1 }) }, principal, []),
       exclusive: (work) => latches.exclusive(work),

@@ -7,6 +7,7 @@ import { createTable } from './create-table.ts';
 import type { DdlContext } from './ddl-context.ts';
 import { describeTable } from './describe-table.ts';
 import { dropTable } from './drop-table.ts';
+import { explainLive } from './explain-live.ts';
 import { killJob } from './jobs.ts';
 import { killLiveQuery, subscribeTo } from './live-statements.ts';
 import { alterNamespace, createNamespace, dropNamespace, showNamespaces, useNamespace } from './namespaces.ts';
@@ -55,6 +56,8 @@ export async function runDdl(statement: Statement, context: DdlContext): Promise
       return killJob(statement, context);
     case 'kill-live-query':
       return killLiveQuery(statement, context);
+    case 'explain-live':
+      return explainLive(statement, context);
     case 'subscribe-to':
       return subscribeTo(statement, context);
     case 'describe-table':

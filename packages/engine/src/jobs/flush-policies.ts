@@ -1,4 +1,4 @@
-import { type Clock, KalamError } from '@kalamdb/protocol';
+import type { Clock } from '@kalamdb/protocol';
 import type { Catalog } from '../catalog/catalog.ts';
 import type { SystemWriter } from '../catalog/system-tables/repository.ts';
 import type { Table } from '../catalog/table.ts';
@@ -18,7 +18,6 @@ export interface FlushPolicySources {
   readonly cold: ColdTier;
   readonly ledger: JobLedger;
   readonly clock: Clock;
-  readonly warn: (text: string, detail: object) => void;
   /** {@link FLUSH_BYTES_MAX} unless given. */
   readonly flushBytesMax?: number | undefined;
   commit<T>(turn: (writer: SystemWriter) => T): Promise<T>;
@@ -32,39 +31,19 @@ export class FlushPolicies {
   readonly #sources: FlushPolicySources;
   /** Since when partitions have rows that are not flushed, as far as was noticed. */
   #pendingSince = new Map<string, number>();
-  #round: Promise<void> | undefined;
-  #closed = false;
 
   constructor(sources: FlushPolicySources) {
     this.#sources = sources;
   }
 
-  /** To be called at each check. Resolves when the round is over; rounds do not overlap. */
-  round(): Promise<void> {
-    this.#round ??= this.#look()
-      .catch((error: unknown) => {
-        if (error instanceof KalamError && error.code === 'SHUTTING_DOWN') return;
-        this.#sources.warn('flushes could not be queued; trying again', { error });
-      })
-      .finally(() => {
-        this.#round = undefined;
-      });
-    return this.#round;
-  }
-
-  /** Resolves when no round is under way. */
-  async close(): Promise<void> {
-    this.#closed = true;
-    await this.#round;
-  }
-
-  async #look(): Promise<void> {
+  /** One look at all tables (rounds.ts). */
+  async look(closing: AbortSignal): Promise<void> {
     const { catalog, ledger, commit } = this.#sources;
     const before = this.#pendingSince;
     // Those that have nothing to flush any more are forgotten.
     this.#pendingSince = new Map();
     for (const table of [...catalog.tables()]) {
-      if (this.#closed) return;
+      if (closing.aborted) return;
       const { flushPolicy } = table.options;
       if (flushPolicy === undefined || table.kind === 'stream' || !(await this.#isDue(table, flushPolicy, before))) continue;
       await commit((writer) => {

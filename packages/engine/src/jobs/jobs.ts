@@ -1,4 +1,4 @@
-import { type Clock, KalamError, type Random, type Timer, type Timers } from '@kalamdb/protocol';
+import type { Clock, Random, Timer, Timers } from '@kalamdb/protocol';
 import type { HotStore } from '@kalamdb/storage';
 import type { Catalog } from '../catalog/catalog.ts';
 import type { DroppedTableRecord } from '../catalog/system-tables/dropped-tables.ts';
@@ -16,6 +16,7 @@ import { type JobCounts, JobIndex } from './job-index.ts';
 import { JobLedger } from './job-ledger.ts';
 import { isWaiting } from './job-states.ts';
 import { retentionExecutor } from './retention.ts';
+import { Rounds } from './rounds.ts';
 import { Scheduler } from './scheduler.ts';
 import { StreamEviction } from './stream-eviction.ts';
 import { COMPACTION_CHECK_MILLIS, Upkeep } from './upkeep.ts';
@@ -67,10 +68,8 @@ export class Jobs {
   readonly #executors: Map<string, JobExecutor>;
   readonly #scheduler: Scheduler;
   readonly #eviction: StreamEviction;
-  readonly #policies: FlushPolicies | undefined;
-  readonly #upkeep: Upkeep | undefined;
-  readonly #timers: Timer[] = [];
-  #housekeeping: Promise<void> | undefined;
+  readonly #rounds: readonly Rounds[];
+  #evictionTimer: Timer | undefined;
   #nextJobCleanupMillis: number;
 
   /** Reads the rows there are and follows every commit from now on; nothing runs before {@link start}. */
@@ -93,12 +92,13 @@ export class Jobs {
     const { cold } = sources;
     const tiers =
       cold === undefined ? [] : [flushExecutor(catalog, cold), compactExecutor(catalog, cold), retentionExecutor(catalog, cold)];
-    this.#policies = cold === undefined ? undefined : new FlushPolicies({ ...sources, cold, ledger: this.ledger, commit });
-    this.#upkeep = cold === undefined ? undefined : new Upkeep({ ...sources, cold, ledger: this.ledger, commit });
     for (const executor of [...own, ...tiers, ...more]) executors.set(executor.type, executor);
     this.#scheduler = new Scheduler({ index, ledger: this.ledger, executors, clock, timers, random, warn, runningMax, commit });
     this.#eviction = new StreamEviction({ catalog, sequencer, ledger: this.ledger, clock, warn, commit });
     this.#nextJobCleanupMillis = clock.elapsed();
+    const failure = 'work for jobs could not be queued';
+    const housekeeping = new Rounds({ look: () => this.#findWork(), millis: HOUSEKEEPING_MILLIS, failure, timers, warn });
+    this.#rounds = [housekeeping, ...(cold === undefined ? [] : this.#tierRounds(cold))];
   }
 
   readonly #commit = <T>(turn: (writer: SystemWriter) => T): Promise<T> => this.#sources.sequencer.submit(turn);
@@ -114,15 +114,8 @@ export class Jobs {
       });
     }
     this.#scheduler.start();
-    const { timers } = this.#sources;
-    this.#timers.push(timers.every(EVICTION_MILLIS, () => this.#eviction.round()));
-    this.#timers.push(timers.every(HOUSEKEEPING_MILLIS, () => this.#keepHouse()));
-    const policies = this.#policies;
-    if (policies !== undefined)
-      this.#timers.push(timers.every(this.#sources.flushCheckMillis ?? FLUSH_CHECK_MILLIS, () => void policies.round()));
-    const upkeep = this.#upkeep;
-    if (upkeep !== undefined)
-      this.#timers.push(timers.every(this.#sources.compactionCheckMillis ?? COMPACTION_CHECK_MILLIS, () => void upkeep.round()));
+    this.#evictionTimer = this.#sources.timers.every(EVICTION_MILLIS, () => this.#eviction.round());
+    for (const rounds of this.#rounds) rounds.start();
   }
 
   counts(): JobCounts {
@@ -131,12 +124,36 @@ export class Jobs {
 
   /** Stops every run at its next good point; the next start takes up what is left. */
   async close(): Promise<void> {
-    for (const timer of this.#timers) timer.cancel();
+    this.#evictionTimer?.cancel();
+    // All of them at once: none begins a round while another comes to its end.
+    const rounds = this.#rounds.map((each) => each.close());
     await this.#scheduler.close();
     await this.#eviction.close();
-    await this.#policies?.close();
-    await this.#upkeep?.close();
-    await this.#housekeeping;
+    await Promise.all(rounds);
+  }
+
+  /** What looks for flushes, compactions and expired tombstones. */
+  #tierRounds(cold: ColdTier): readonly Rounds[] {
+    const { timers, warn, flushCheckMillis = FLUSH_CHECK_MILLIS, compactionCheckMillis = COMPACTION_CHECK_MILLIS } = this.#sources;
+    const sources = { ...this.#sources, cold, ledger: this.ledger, commit: this.#commit };
+    const policies = new FlushPolicies(sources);
+    const upkeep = new Upkeep(sources);
+    return [
+      new Rounds({
+        look: (closing) => policies.look(closing),
+        millis: flushCheckMillis,
+        failure: 'flushes could not be queued',
+        timers,
+        warn,
+      }),
+      new Rounds({
+        look: (closing) => upkeep.look(closing),
+        millis: compactionCheckMillis,
+        failure: 'upkeep of tables could not be queued',
+        timers,
+        warn,
+      }),
+    ];
   }
 
   #recover(writer: SystemWriter, jobId: string): void {
@@ -156,17 +173,6 @@ export class Jobs {
       const job = this.#index.find(jobId);
       return job === undefined || !(isWaiting(job.status) || job.status === 'running');
     });
-  }
-
-  #keepHouse(): void {
-    this.#housekeeping ??= this.#findWork()
-      .catch((error: unknown) => {
-        if (error instanceof KalamError && error.code === 'SHUTTING_DOWN') return;
-        this.#sources.warn('work for jobs could not be queued; trying again', { error });
-      })
-      .finally(() => {
-        this.#housekeeping = undefined;
-      });
   }
 
   async #findWork(): Promise<void> {

@@ -1,4 +1,4 @@
-import { type Clock, KalamError } from '@kalamdb/protocol';
+import type { Clock } from '@kalamdb/protocol';
 import type { PartitionId } from '@kalamdb/storage';
 import type { Catalog } from '../catalog/catalog.ts';
 import { MANIFESTS, manifestRepository } from '../catalog/system-tables/manifests.ts';
@@ -24,7 +24,6 @@ export interface UpkeepSources {
   readonly sequencer: Pick<Sequencer, 'observe'>;
   readonly ledger: JobLedger;
   readonly clock: Clock;
-  readonly warn: (text: string, detail: object) => void;
   commit<T>(turn: (writer: SystemWriter) => T): Promise<T>;
 }
 
@@ -37,31 +36,22 @@ export class Upkeep {
   /** Partitions whose segments have changed since they were looked at. */
   readonly #changed = new Map<string, PartitionId>();
   #nextRetentionMillis = 0;
-  #round: Promise<void> | undefined;
-  #closed = false;
 
   constructor(sources: UpkeepSources) {
     this.#sources = sources;
     sources.sequencer.observe((change) => this.#note(change));
   }
 
-  /** To be called at each check. Resolves when the round is over; rounds do not overlap. */
-  round(): Promise<void> {
-    this.#round ??= this.#look()
-      .catch((error: unknown) => {
-        if (error instanceof KalamError && error.code === 'SHUTTING_DOWN') return;
-        this.#sources.warn('upkeep of tables could not be queued; trying again', { error });
-      })
-      .finally(() => {
-        this.#round = undefined;
-      });
-    return this.#round;
-  }
-
-  /** Resolves when no round is under way. */
-  async close(): Promise<void> {
-    this.#closed = true;
-    await this.#round;
+  /** One look at what has changed (rounds.ts). */
+  async look(closing: AbortSignal): Promise<void> {
+    const { cold, clock } = this.#sources;
+    const isRetentionDue = clock.elapsed() >= this.#nextRetentionMillis;
+    if (isRetentionDue) {
+      this.#nextRetentionMillis = clock.elapsed() + RETENTION_CHECK_MILLIS;
+      for (const partition of cold.manifests.partitions()) this.#changed.set(partitionName(partition), partition);
+    }
+    await this.#queueCompactions(closing);
+    if (isRetentionDue) await this.#queueRetentions(closing);
   }
 
   #note({ parts }: ChangeSet): void {
@@ -74,22 +64,11 @@ export class Upkeep {
     }
   }
 
-  async #look(): Promise<void> {
-    const { cold, clock } = this.#sources;
-    const isRetentionDue = clock.elapsed() >= this.#nextRetentionMillis;
-    if (isRetentionDue) {
-      this.#nextRetentionMillis = clock.elapsed() + RETENTION_CHECK_MILLIS;
-      for (const partition of cold.manifests.partitions()) this.#changed.set(partitionName(partition), partition);
-    }
-    await this.#queueCompactions();
-    if (isRetentionDue) await this.#queueRetentions();
-  }
-
-  async #queueCompactions(): Promise<void> {
+  async #queueCompactions(closing: AbortSignal): Promise<void> {
     const { catalog, cold, ledger, commit } = this.#sources;
     const due = new Set<Table>();
     for (const [name, partition] of [...this.#changed]) {
-      if (this.#closed) return;
+      if (closing.aborted) return;
       this.#changed.delete(name);
       const table = catalog.tableById(partition.tableId);
       if (table !== undefined && !due.has(table) && (await cold.compactor.isDue(table, partition))) due.add(table);
@@ -101,22 +80,22 @@ export class Upkeep {
     }
   }
 
-  async #queueRetentions(): Promise<void> {
+  async #queueRetentions(closing: AbortSignal): Promise<void> {
     const { catalog, ledger, commit } = this.#sources;
     for (const table of [...catalog.tables()]) {
-      if (this.#closed) return;
+      if (closing.aborted) return;
       const hours = this.#sources.cold.retention.hours(table);
-      if (hours === undefined || table.kind === 'stream' || table.kind === 'system' || !(await this.#hasExpired(table))) continue;
+      if (hours === undefined || table.kind === 'stream' || table.kind === 'system' || !(await this.#hasExpired(table, closing))) continue;
       await commit((writer) => {
         if (!ledger.isActive(writer, retentionKey(table)) && ledger.hasRoom) createRetention(ledger, writer, table, hours);
       });
     }
   }
 
-  async #hasExpired(table: Table): Promise<boolean> {
+  async #hasExpired(table: Table, closing: AbortSignal): Promise<boolean> {
     const { cold } = this.#sources;
     for (const owner of cold.pendingOwners(table)) {
-      if (this.#closed) return false;
+      if (closing.aborted) return false;
       if (await cold.hotTombstones.isDue(table, table.partitionFor(owner))) return true;
     }
     return false;

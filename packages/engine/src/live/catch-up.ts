@@ -2,17 +2,20 @@ import { kalamError } from '@kalamdb/protocol';
 import type { ChangeSet, PartitionChanges, RowChange } from '../contract.ts';
 import type { LiveCounters } from './counters.ts';
 import type { SharedBody } from './frame.ts';
-import { type Cursor, nextTurn } from './initial-load.ts';
+import type { Cursor } from './initial-load.ts';
 import type { QueryGroup } from './query-group.ts';
 import { type LiveAhead, type LiveSources, SLICE_ROWS_MAX } from './sources.ts';
+
+/** Commits that are taken out of the tail at a time. */
+const TAKEN_COMMITS_MAX = 256;
 
 /** A subscription as catch-up moves it. */
 export interface Straggler {
   readonly group: QueryGroup;
   /** Where it stands; `undefined` as soon as it must not be moved any more (paused, replaced, ended). */
   readonly cursor: Cursor | undefined;
-  /** Moves the cursor and then delivers what made it move. */
-  advance(cursor: Cursor, body: SharedBody | undefined): void;
+  /** Moves the cursor and then delivers what made it move; `more`: rows of the same commit follow. */
+  advance(cursor: Cursor, body: SharedBody | undefined, more: boolean): void;
   /** It has everything: from here on its group serves it. Called in the turn that read the end of the tail. */
   join(): void;
 }
@@ -42,7 +45,7 @@ async function catchUpWith(straggler: Straggler, parts: CatchUpParts, index: Ind
   for (let cursor = straggler.cursor; cursor !== undefined; cursor = straggler.cursor) {
     // The tail holds rows as they were decoded: what is older than the version of the table can only be read from the index.
     const isExact = cursor.kind === 'complete' && cursor.seq >= straggler.group.sinceSeq;
-    const changes = isExact ? parts.sources.commits.tail(cursor.seq) : undefined;
+    const changes = isExact ? parts.sources.commits.tail(cursor.seq, TAKEN_COMMITS_MAX) : undefined;
     if (changes?.length === 0) {
       straggler.join();
       return;
@@ -59,20 +62,22 @@ async function replay(straggler: Straggler, changes: readonly ChangeSet[], { sou
   let stepsLeft = stepsMax;
   const { group } = straggler;
   for (const change of changes) {
-    for (const row of rowsFor(straggler, change)) {
+    const rows = rowsFor(straggler, change);
+    const last = rows.at(-1);
+    for (const row of rows) {
       const { cursor } = straggler;
       if (cursor === undefined) return;
       if (row.seq <= cursor.seq) continue;
-      straggler.advance({ kind: 'complete', seq: row.seq }, straggler.group.bodyOf(row));
+      straggler.advance({ kind: 'complete', seq: row.seq }, straggler.group.bodyOf(row), row !== last);
       if (--stepsLeft > 0) continue;
-      await nextTurn(sources.timers);
+      await sources.turns.next();
       if (straggler.group !== group) return;
       stepsLeft = stepsMax;
     }
     if (straggler.cursor === undefined) return;
-    straggler.advance({ kind: 'complete', seq: change.seq }, undefined);
+    straggler.advance({ kind: 'complete', seq: change.seq }, undefined, false);
     if (--stepsLeft > 0) continue;
-    await nextTurn(sources.timers);
+    await sources.turns.next();
     if (straggler.cursor === undefined || straggler.group !== group) return;
     stepsLeft = stepsMax;
   }
@@ -101,7 +106,7 @@ class IndexReader {
   async goOn(cursor: Cursor): Promise<void> {
     const reading = this.#aheadOf(this.#straggler.group).read(cursor.seq);
     if (reading !== undefined) await reading;
-    else if (!this.#scanSlice(cursor)) await nextTurn(this.#parts.sources.timers);
+    else if (!this.#scanSlice(cursor)) await this.#parts.sources.turns.next();
   }
 
   /** Reads the index on from the cursor; `false` when there is more to read. */
@@ -122,12 +127,12 @@ class IndexReader {
       for (let step = rows.next(); ; step = rows.next()) {
         if (step.done === true) {
           const isEnd = step.value === undefined;
-          straggler.advance({ kind: isEnd ? 'complete' : 'scanned', seq: step.value ?? snapshot.seq }, undefined);
+          straggler.advance({ kind: isEnd ? 'complete' : 'scanned', seq: step.value ?? snapshot.seq }, undefined, false);
           return isEnd;
         }
         const row = step.value;
         if (rowsLeft-- === 0) return false;
-        straggler.advance({ kind: 'scanned', seq: row.seq }, group.coalescedBodyOf(row, cursor.seq));
+        straggler.advance({ kind: 'scanned', seq: row.seq }, group.coalescedBodyOf(row, cursor.seq), true);
         if (straggler.cursor === undefined) return true;
       }
     } finally {

@@ -1,14 +1,18 @@
 import { KalamError, kalamError } from '@kalamdb/protocol';
 import type { Principal } from '../contract.ts';
+import { acquireGroup } from './acquire-group.ts';
+import type { CommitEndings } from './commit-endings.ts';
 import type { LiveCounters } from './counters.ts';
-import { FilterContext } from './filter-context.ts';
 import type { LiveSink } from './frame.ts';
-import { loadMode, type SubscribeOptions } from './load-mode.ts';
-import { QueryGroup } from './query-group.ts';
-import { asDenial, asSubscribeError } from './refusal.ts';
+import { type LoadMode, loadMode, type SubscribeOptions } from './load-mode.ts';
+import type { QueryGroup } from './query-group.ts';
+import { asSubscribeError, tryOr } from './refusal.ts';
 import type { Router } from './router.ts';
+import { RowSubscription } from './row-subscription.ts';
 import type { LiveSources } from './sources.ts';
-import { Subscription, type SubscriptionHost } from './subscription.ts';
+import type { Subscription, SubscriptionHost } from './subscription.ts';
+import { WindowSubscription } from './window/window-subscription.ts';
+import type { Windows } from './window/windows.ts';
 
 /** Subscriptions that one connection may hold, unless set otherwise. */
 export const CONNECTION_SUBSCRIPTIONS_MAX = 100;
@@ -27,12 +31,16 @@ export interface LiveHub {
   readonly sources: LiveSources;
   readonly router: Router;
   readonly counters: LiveCounters;
+  readonly endings: CommitEndings;
+  readonly windows: Windows;
   /** Every row at or below it has been pushed to live subscriptions. */
   readonly dispatchedSeq: bigint;
   /** Counts one more subscription of the user. Throws SUBSCRIPTION_LIMIT. */
   reserve(userId: string): void;
-  /** Gives back what `reserve` counted. */
-  giveBack(userId: string): void;
+  /** A subscription that was counted. */
+  add(subscription: Subscription): void;
+  /** Forgets a subscription and gives back what `reserve` counted. */
+  remove(subscription: Subscription): void;
   /** Forgets a closed connection. */
   forget(connection: LiveConnection): void;
 }
@@ -44,6 +52,12 @@ export interface ConnectOptions {
   readonly sink: LiveSink;
   /** Default {@link CONNECTION_SUBSCRIPTIONS_MAX}. */
   readonly subscriptionsMax?: number | undefined;
+  /** Queries may have ORDER BY and LIMIT. */
+  readonly takesWindows?: boolean | undefined;
+  /** The client is told where commits end. */
+  readonly tellsEndings?: boolean | undefined;
+  /** Bytes that wait for the client; absent: none ever do. */
+  readonly bytesQueued?: (() => number) | undefined;
 }
 
 /** The live queries of one connection. Whoever opens one closes it. */
@@ -51,17 +65,23 @@ export class LiveConnection implements SubscriptionHost {
   readonly connectionId: string;
   readonly principal: Principal;
   readonly sink: LiveSink;
+  readonly tellsEndings: boolean;
+  readonly #takesWindows: boolean;
+  readonly #bytesQueued: (() => number) | undefined;
   readonly #hub: LiveHub;
   readonly #subscriptionsMax: number;
   readonly #subscriptions = new Map<string, Subscription>();
   #flow: 'flowing' | 'paused' | 'closed' = 'flowing';
   #flowWaiters: (() => void)[] = [];
 
-  constructor(hub: LiveHub, principal: Principal, { connectionId, sink, subscriptionsMax }: ConnectOptions) {
+  constructor(hub: LiveHub, principal: Principal, { connectionId, sink, subscriptionsMax, bytesQueued, ...extensions }: ConnectOptions) {
     this.#hub = hub;
     this.principal = principal;
     this.connectionId = connectionId;
     this.sink = sink;
+    this.tellsEndings = extensions.tellsEndings ?? false;
+    this.#takesWindows = extensions.takesWindows ?? false;
+    this.#bytesQueued = bytesQueued;
     this.#subscriptionsMax = subscriptionsMax ?? CONNECTION_SUBSCRIPTIONS_MAX;
   }
 
@@ -77,8 +97,20 @@ export class LiveConnection implements SubscriptionHost {
     return this.#hub.counters;
   }
 
+  get endings(): CommitEndings {
+    return this.#hub.endings;
+  }
+
+  get windows(): Windows {
+    return this.#hub.windows;
+  }
+
   get dispatchedSeq(): bigint {
     return this.#hub.dispatchedSeq;
+  }
+
+  get bytesQueued(): number {
+    return this.#bytesQueued?.() ?? 0;
   }
 
   get paused(): boolean {
@@ -87,6 +119,16 @@ export class LiveConnection implements SubscriptionHost {
 
   get subscriptionCount(): number {
     return this.#subscriptions.size;
+  }
+
+  /** User and connection, as live ids begin with them. */
+  get name(): string {
+    return `${this.principal.userId}-${this.connectionId}`;
+  }
+
+  /** The subscription of that id. */
+  subscription(id: string): Subscription | undefined {
+    return this.#subscriptions.get(id);
   }
 
   /** The subscriptions that exist now. */
@@ -99,6 +141,8 @@ export class LiveConnection implements SubscriptionHost {
    * errors of wire-protocol 4.8; an earlier subscription of that id stays then, unless it was the load that failed.
    */
   async subscribe(request: SubscribeRequest): Promise<void> {
+    const atLeast = request.options?.atLeast;
+    if (atLeast !== undefined) await this.sources.reached(atLeast);
     if (this.#flow === 'closed') return;
     const subscription = this.#register(request);
     try {
@@ -180,7 +224,7 @@ export class LiveConnection implements SubscriptionHost {
 
   forget(subscription: Subscription): void {
     if (this.#subscriptions.get(subscription.id) === subscription) this.#subscriptions.delete(subscription.id);
-    this.#hub.giveBack(this.principal.userId);
+    this.#hub.remove(subscription);
   }
 
   /** Checks a request, and puts its subscription in the place of an earlier one of that id, in one turn. */
@@ -193,27 +237,22 @@ export class LiveConnection implements SubscriptionHost {
       if (group.plan.table.kind === 'system' && mode.kind !== 'none') {
         throw kalamError('SUBSCRIPTION_FAILED', { reason: 'system tables have no initial data; subscribe with options null' });
       }
-      if (mode.kind === 'resume') this.#checkResume(group, mode.from);
+      if (tryOr(() => this.windows.of(group), asSubscribeError) !== undefined) refuseForWindow(mode);
+      else if (mode.kind === 'resume') this.#checkResume(group, mode.from);
       this.#makeRoom(id);
     } catch (error) {
       this.#hub.router.release(group);
       throw error;
     }
-    const subscription = new Subscription(this, { id, sql, options, mode, group });
+    const Kind = this.windows.of(group) === undefined ? RowSubscription : WindowSubscription;
+    const subscription = new Kind(this, { id, sql, options, mode, group });
     this.#subscriptions.set(id, subscription);
+    this.#hub.add(subscription);
     return subscription;
   }
 
   #acquireGroup(sql: string): QueryGroup {
-    const { sources, router, counters } = this.#hub;
-    const plan = tryOr(() => sources.bind(sql), asSubscribeError);
-    const { partition, maskedCells } = tryOr(() => sources.grant(this.principal, plan.table), asDenial);
-    const caller = plan.mentionsUser ? [this.principal.userId, this.principal.role] : [];
-    const name = JSON.stringify([partition.tableId, plan.table.version, partition.owner, plan.shape, maskedCells, ...caller]);
-    return router.acquire(name, () => {
-      const context = new FilterContext(sources.context(this.principal), sources.clock);
-      return new QueryGroup({ name, plan, partition, sinceSeq: sources.sinceSeq(plan.table), maskedCells, context, counters });
-    });
+    return acquireGroup(this.#hub, { principal: this.principal, sql, windows: this.#takesWindows });
   }
 
   /** Refuses a cursor that the partition cannot serve. */
@@ -231,7 +270,7 @@ export class LiveConnection implements SubscriptionHost {
     if (from > sources.commits.watermark) return `${from} is ahead of this database`;
     if (sources.isLost(from)) return `${from} lies among commits that were lost when the server failed or a backup was restored`;
     if (from < sources.restoredSeq(plan.table)) return `the table was restored from a backup after ${from}`;
-    if (plan.table.kind === 'stream' && sources.commits.tail(from) !== undefined) return undefined;
+    if (plan.table.kind === 'stream' && sources.commits.tail(from, 0) !== undefined) return undefined;
     return from >= sources.horizon(plan.table, partition) ? undefined : `changes after ${from} have expired`;
   }
 
@@ -252,10 +291,9 @@ export class LiveConnection implements SubscriptionHost {
   }
 }
 
-function tryOr<T>(work: () => T, asError: (error: unknown) => Error): T {
-  try {
-    return work();
-  } catch (error) {
-    throw asError(error);
-  }
+/** A window is sent whole, whatever its client has, and neither less than whole nor not at all. */
+function refuseForWindow({ kind }: LoadMode): void {
+  if (kind === 'last') throw kalamError('SUBSCRIBE_UNSUPPORTED', { reason: 'a query with a LIMIT has no last_rows' });
+  if (kind === 'none')
+    throw kalamError('SUBSCRIBE_UNSUPPORTED', { reason: 'a query with a LIMIT has initial data; subscribe with options {}' });
 }

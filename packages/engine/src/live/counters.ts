@@ -16,4 +16,10 @@ export class LiveCounters {
   coalescedCatchUps = 0;
   /** Cursors that could not be served. */
   resyncs = 0;
+  /** Times that the rows of a window were read. */
+  windowReads = 0;
+  /** Windows of slow clients that were brought up to date by what has changed. */
+  windowCatchUps = 0;
+  /** Windows that were sent whole again, because nothing was known any more of what their clients have. */
+  windowResends = 0;
 }

@@ -1,20 +1,26 @@
 import type { Cell, Clock } from '@kalamdb/protocol';
-import type { EvalContext } from '@kalamdb/sql';
+import type { EvalContext, PreparedValues } from '@kalamdb/sql';
 
-/** What a long-lived filter reads: its caller stays the same, the time is that of each evaluation. */
+/** What a long-lived filter reads: its caller and its literals stay the same, the time is that of each evaluation. */
 export class FilterContext implements EvalContext {
   readonly parameters: readonly Cell[];
-  readonly userId: string;
-  readonly role: string;
-  readonly #base: EvalContext;
+  readonly prepared: readonly unknown[] | undefined;
+  readonly #caller: EvalContext;
   readonly #clock: Clock;
 
-  constructor(base: EvalContext, clock: Clock) {
-    this.parameters = base.parameters;
-    this.userId = base.userId;
-    this.role = base.role;
-    this.#base = base;
+  constructor(caller: EvalContext, clock: Clock, { parameters, prepared }: PreparedValues) {
+    this.parameters = parameters;
+    this.prepared = prepared;
+    this.#caller = caller;
     this.#clock = clock;
+  }
+
+  get userId(): string {
+    return this.#caller.userId;
+  }
+
+  get role(): string {
+    return this.#caller.role;
   }
 
   get nowMicros(): bigint {
@@ -22,18 +28,18 @@ export class FilterContext implements EvalContext {
   }
 
   snowflakeId(): bigint {
-    return this.#base.snowflakeId();
+    return this.#caller.snowflakeId();
   }
 
   uuidV7(): string {
-    return this.#base.uuidV7();
+    return this.#caller.uuidV7();
   }
 
   ulid(): string {
-    return this.#base.ulid();
+    return this.#caller.ulid();
   }
 
   random(): number {
-    return this.#base.random();
+    return this.#caller.random();
   }
 }

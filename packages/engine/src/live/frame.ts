@@ -6,10 +6,15 @@ import type { ResultColumn } from '../contract.ts';
  * `{"type":"change","subscription_id":<id>,` + `json()` + `}`.
  */
 export class SharedBody {
+  /** When it was made, by the wall clock: read once for everybody who is sent it. */
+  readonly atMillis: number;
+  /** What the edge has made of it, for the next receiver; it is gone with the body. */
+  readonly forms: { json?: object; msgpack?: object } = {};
   #encode: (() => string) | undefined;
   #json = '';
 
-  constructor(encode: () => string) {
+  constructor(atMillis: number, encode: () => string) {
+    this.atMillis = atMillis;
     this.#encode = encode;
   }
 
@@ -35,11 +40,27 @@ export interface BatchControl {
   readonly lastSeqId: bigint | undefined;
 }
 
-/** One frame to one subscription; the rows of a batch are JSON objects. */
+/**
+ * One frame to one subscription; the rows of a batch are JSON objects. `more`, only for connections that are told so: its client is not at the
+ * end of a commit after this, and further frames follow.
+ */
 export type LiveFrame =
-  | { readonly kind: 'ack'; readonly subscriptionId: string; readonly control: BatchControl; readonly schema: readonly ResultColumn[] }
-  | { readonly kind: 'batch'; readonly subscriptionId: string; readonly control: BatchControl; readonly rows: readonly string[] }
-  | { readonly kind: 'change'; readonly subscriptionId: string; readonly body: SharedBody }
+  | {
+      readonly kind: 'ack';
+      readonly subscriptionId: string;
+      readonly control: BatchControl;
+      readonly schema: readonly ResultColumn[];
+      /** Of a query with a LIMIT. */
+      readonly limit?: number | undefined;
+    }
+  | {
+      readonly kind: 'batch';
+      readonly subscriptionId: string;
+      readonly control: BatchControl;
+      readonly rows: readonly string[];
+      readonly more?: boolean | undefined;
+    }
+  | { readonly kind: 'change'; readonly subscriptionId: string; readonly body: SharedBody; readonly more?: boolean | undefined }
   | { readonly kind: 'progress'; readonly subscriptionId: string; readonly seq: bigint }
   | { readonly kind: 'error'; readonly subscriptionId: string; readonly code: WireErrorCode; readonly message: string };
 

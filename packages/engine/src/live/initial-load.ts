@@ -1,4 +1,3 @@
-import type { Timers } from '@kalamdb/protocol';
 import type { RowVersion } from '../contract.ts';
 import type { QueryGroup } from './query-group.ts';
 import { type LiveAhead, type LiveSources, SLICE_ROWS_MAX } from './sources.ts';
@@ -45,13 +44,6 @@ export interface PageRequest {
   readonly rowsMax: number;
 }
 
-/** Gives other work a turn of the event loop. */
-export function nextTurn(timers: Timers): Promise<void> {
-  return new Promise((resolve) => {
-    timers.after(0, resolve, { keepAlive: true });
-  });
-}
-
 /**
  * Reads a page in `_seq` order, in slices with a fresh snapshot each. A row that changes between two slices moves above the
  * boundary and is left to catch-up, so the pages together hold each row at most once. Resolves to `undefined` when
@@ -71,7 +63,7 @@ export async function loadPage(sources: LiveSources, request: PageRequest, cance
       }
       const batch = page.readSlice(sources, ahead);
       if (batch !== undefined) return batch;
-      await nextTurn(sources.timers);
+      await sources.turns.next();
       if (cancelled()) return undefined;
     }
   } finally {
@@ -223,7 +215,7 @@ async function newestAfter(
         if (cancelled()) return undefined;
       }
       if (readSlice()) return newest.slice(-rowsMax);
-      await nextTurn(sources.timers);
+      await sources.turns.next();
       if (cancelled()) return undefined;
     }
   } finally {

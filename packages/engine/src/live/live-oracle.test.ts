@@ -24,13 +24,17 @@ function defineQueries(world: LiveWorld): readonly { readonly name: string; read
       queries.push({ name: world.query(`${t} ${name}`, { table, ...spec }), table, columns: spec.columns ?? all });
     };
     add('all', {});
-    add('n > 3', { filter: (row) => num(row) > 3n });
-    add("name = 'x'", { filter: (row) => row.cells[1] === 'x', equalities: [{ columnIndex: 1, cell: 'x' }] });
-    add('id = 2', { filter: (row) => row.cells[0] === 2, equalities: [{ columnIndex: 0, cell: 2 }] });
+    add('n > 3', {
+      filter: (row) => num(row) > 3n,
+      routing: [{ columnIndex: 2, points: [], ranges: [{ from: { cell: 3n, inclusive: false }, to: undefined }] }],
+    });
+    add('id in (1, 3)', { filter: ({ cells: [id] }) => id === 1 || id === 3, routing: [{ columnIndex: 0, points: [1, 3], ranges: [] }] });
+    add("name = 'x'", { filter: (row) => row.cells[1] === 'x', routing: [{ columnIndex: 1, points: ['x'], ranges: [] }] });
+    add('id = 2', { filter: (row) => row.cells[0] === 2, routing: [{ columnIndex: 0, points: [2], ranges: [] }] });
     add("id, name where name = 'y' and n < 6", {
       columns: ['id', 'name'],
       filter: (row) => row.cells[1] === 'y' && num(row) < 6n,
-      equalities: [{ columnIndex: 1, cell: 'y' }],
+      routing: [{ columnIndex: 1, points: ['y'], ranges: [] }],
     });
     add('id, n', { columns: ['id', 'n'] });
     add('deleted or n = 1', { filter: (row) => row.deleted || num(row) === 1n, mentionsDeleted: true });
@@ -94,13 +98,19 @@ class Oracle {
       this.#askForBatches(1);
       await this.#hop();
       this.time.advance(1);
-      if (this.subscribers.every((subscriber) => this.#stateOf(subscriber) === 'live')) return;
+      if (this.#isHandedOn() && this.subscribers.every((subscriber) => this.#stateOf(subscriber) === 'live')) return;
       for (const subscriber of this.subscribers) if (subscriber.client.ended !== undefined) this.#startOver(subscriber);
     }
   }
 
   checkLive(): void {
+    if (!this.#isHandedOn()) return;
     for (const subscriber of this.subscribers) if (this.#stateOf(subscriber) === 'live') this.#check(subscriber, false);
+  }
+
+  /** Whether no commit is still on its way to its subscribers. */
+  #isHandedOn(): boolean {
+    return this.world.live.dispatchedSeq === this.world.sequencer.watermark;
   }
 
   #stateOf({ connection }: Subscriber): string | undefined {

@@ -94,6 +94,7 @@ describe('subscriptions in SQL', () => {
           const set = names.filter(() => random.integer(3) === 0).map((name) => `${name} = ${random.pick(VALUES[name])}`);
           if (set.length > 0) await alice.execute(`UPDATE app.t SET ${set.join(', ')} WHERE id = ${id}`);
         }
+        await handedOn();
         for (const { filter, client } of clients) {
           const [answer] = await alice.execute(`SELECT id, _seq FROM app.t ${filter}`);
           const expected = answer?.kind === 'rows' ? answer.rows.map(([key, seq]) => [key, seq]) : undefined;
@@ -119,6 +120,11 @@ describe('subscriptions in SQL', () => {
     connection.close();
   });
 });
+
+/** Resolves when the commits there are have reached their subscribers. */
+async function handedOn(): Promise<void> {
+  while (database.live.dispatchedSeq < database.status().watermark) await new Promise((resolve) => setImmediate(resolve));
+}
 
 function text(_key: string, value: unknown): unknown {
   return typeof value === 'bigint' ? String(value) : value;

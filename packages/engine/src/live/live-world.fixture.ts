@@ -1,5 +1,5 @@
 import { type Clock, kalamError, plainType, type Random, type Row, SnowflakeSequence, type Timers } from '@kalamdb/protocol';
-import type { InputRow, SubscriptionPlan } from '@kalamdb/sql';
+import type { InputRow, RoutingCondition, SubscriptionPlan, WindowPlan } from '@kalamdb/sql';
 import { openMemoryLog, openMemoryStore, type PartitionId, type RowKey } from '@kalamdb/storage';
 import { createTable, NO_OPTIONS, type Table, type TableColumn } from '../catalog/table.ts';
 import type { Principal, RowVersion } from '../contract.ts';
@@ -7,6 +7,7 @@ import { SeqReservation } from '../sequencer/seq-reservation.ts';
 import { Sequencer } from '../sequencer/sequencer.ts';
 import { Live, type LiveLimits } from './live.ts';
 import type { LiveSources } from './sources.ts';
+import { Turns } from './turns.ts';
 
 const column = (id: number, name: string, kind: 'int' | 'text' | 'bigint' | 'boolean', primaryKey = false): TableColumn => ({
   id,
@@ -57,7 +58,8 @@ export interface QuerySpec {
   readonly filter?: (row: InputRow, caller: { readonly userId: string }) => boolean;
   readonly mentionsDeleted?: boolean;
   readonly mentionsUser?: boolean;
-  readonly equalities?: SubscriptionPlan['equalities'];
+  readonly routing?: readonly RoutingCondition[];
+  readonly window?: WindowPlan;
 }
 
 /** What a world is made of. */
@@ -108,7 +110,8 @@ export class LiveWorld {
       filter,
       mentionsDeleted: spec.mentionsDeleted ?? false,
       mentionsUser: spec.mentionsUser ?? false,
-      equalities: spec.equalities ?? [],
+      routing: () => spec.routing ?? [],
+      window: spec.window,
     });
     return name;
   }
@@ -153,6 +156,7 @@ export class LiveWorld {
       commits: sequencer,
       clock: time,
       timers: time,
+      turns: new Turns(time),
       sliceRowsMax,
       snapshot: () => {
         const snapshot = sequencer.snapshots.open();
@@ -162,8 +166,12 @@ export class LiveWorld {
           close: () => snapshot.close(),
         };
       },
+      loggedSeq: () => sequencer.watermark,
+      newest: async () => {
+        throw kalamError('INTERNAL_ERROR', { reason: 'rows are not looked up by literals here' });
+      },
       ahead: () => ({ read: () => undefined, close: () => undefined }),
-      bind: (sql) => this.#plan(sql),
+      bind: (sql) => ({ plan: this.#plan(sql), literals: '', values: { parameters: [] } }),
       grant: (principal, of) => {
         if (this.denied.has(of.id)) throw kalamError('ACCESS_DENIED', { role: 'User', table: of.name, reason: 'private' });
         return { partition: this.partition(of as Table, principal.userId), maskedCells: [] };
@@ -171,6 +179,7 @@ export class LiveWorld {
       horizon: (of, partition) => (of.kind === 'stream' ? sequencer.streams.horizon(partition) : 0n),
       sinceSeq: (of) => (of as Table).sinceSeq,
       restoredSeq: () => 0n,
+      reached: () => undefined,
       isLost: () => false,
       context,
     };

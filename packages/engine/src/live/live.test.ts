@@ -195,6 +195,10 @@ describe('system.live', () => {
         createdAtMillis: time.now() - 1000,
         lastUpdateMillis: time.now(),
         changes: 1,
+        rowsDelivered: 1,
+        limit: undefined,
+        toldSeq: world.sequencer.watermark,
+        bytesQueued: 0,
       },
     ]);
     world.live.close();

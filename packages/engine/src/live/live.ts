@@ -1,26 +1,30 @@
 import { kalamError } from '@kalamdb/protocol';
-import type { ChangeSet, Principal, RowChange } from '../contract.ts';
-import { STEP_ROWS, type Steps } from '../slices/steps.ts';
+import type { Principal } from '../contract.ts';
+import type { Steps } from '../slices/steps.ts';
+import { CommitEndings } from './commit-endings.ts';
 import { type ConnectOptions, LiveConnection, type LiveHub } from './connection.ts';
 import { LiveCounters } from './counters.ts';
-import { nextTurn } from './initial-load.ts';
+import { Dispatch } from './dispatch.ts';
+import { type ExplainedLive, type ExplainedRow, explainedLive, explainedRow } from './explained-live.ts';
+import { LiveDirectory } from './live-directory.ts';
 import type { SubscribeOptions } from './load-mode.ts';
-import type { QueryGroup } from './query-group.ts';
 import { Router } from './router.ts';
-import { type LiveSources, SLICE_ROWS_MAX } from './sources.ts';
+import type { LiveSources } from './sources.ts';
 import type { Subscription } from './subscription.ts';
+import { WindowBudget } from './window/window-bounds.ts';
+import { Windows } from './window/windows.ts';
 
 /** Subscriptions that one user may hold over all connections, unless set otherwise. */
 export const USER_SUBSCRIPTIONS_MAX = 1000;
 
-/** Rows of a commit that are handed to their queries in the turn that publishes it; a larger one follows in slices. */
-const DISPATCH_ROWS_MAX = 1000;
-/** Milliseconds of one such slice. */
-const DISPATCH_SLICE_MILLIS = 3;
+/** Milliseconds for which one turn binds subscriptions anew, ends them, or has them catch up. */
+const SLICE_MILLIS = 3;
 
 /** Bounds that the configuration sets. */
 export interface LiveLimits {
   readonly userSubscriptionsMax?: number | undefined;
+  /** Approximate heap weight of the rows of all windows. */
+  readonly windowsBytesMax?: number | undefined;
 }
 
 /** A row of `system.live`. */
@@ -41,6 +45,14 @@ export interface LiveQueryInfo {
   readonly lastUpdateMillis: number;
   /** Change frames delivered. */
   readonly changes: number;
+  /** Rows delivered, in batches and changes. */
+  readonly rowsDelivered: number;
+  /** Rows of its window; `undefined`: its query has no LIMIT. */
+  readonly limit: number | undefined;
+  /** Every change at or below it was told to the client, or means nothing to it; `undefined` while it loads. */
+  readonly toldSeq: bigint | undefined;
+  /** Bytes that wait for the client, of all its subscriptions. */
+  readonly bytesQueued: number;
 }
 
 /**
@@ -51,52 +63,52 @@ export class Live implements LiveHub {
   readonly sources: LiveSources;
   readonly router: Router = new Router();
   readonly counters: LiveCounters = new LiveCounters();
-  readonly #userSubscriptionsMax: number;
-  readonly #connections = new Set<LiveConnection>();
-  readonly #perUser = new Map<string, number>();
-  #subscriptions = 0;
-  #subscriptionPeak = 0;
+  readonly endings: CommitEndings = new CommitEndings();
+  readonly windowBudget: WindowBudget;
+  readonly windows: Windows;
+  readonly #directory: LiveDirectory;
+  readonly #dispatch: Dispatch;
   readonly #stopObserving: () => void;
-  #dispatchedSeq: bigint;
-  /** A large commit, and what has come after it, is handed on in slices. */
-  #dispatching = false;
-  /** Subscriptions whose tables were altered, in the order in which they are bound anew. */
-  readonly #detached = new Set<Subscription>();
-  #rebinding = false;
+  /** Tables whose subscriptions are bound anew, or ended. */
+  readonly #upheavals = new Set<Upheaval>();
+  #settling = false;
   #closed = false;
 
   constructor(sources: LiveSources, limits: LiveLimits = {}) {
     this.sources = sources;
-    this.#userSubscriptionsMax = limits.userSubscriptionsMax ?? USER_SUBSCRIPTIONS_MAX;
-    this.#dispatchedSeq = sources.commits.watermark;
-    this.#stopObserving = sources.commits.observe((change) => this.#dispatch(change));
+    this.#directory = new LiveDirectory(limits.userSubscriptionsMax ?? USER_SUBSCRIPTIONS_MAX);
+    this.windowBudget = new WindowBudget(limits.windowsBytesMax);
+    const { router, counters, endings, windowBudget: budget } = this;
+    this.windows = new Windows({ sources, router, counters, endings, budget });
+    this.#dispatch = new Dispatch({ sources, router, endings, missed: (goOn) => this.#miss(goOn) });
+    this.#stopObserving = sources.commits.observe((change) => this.#dispatch.handOn(change));
   }
 
   get dispatchedSeq(): bigint {
-    return this.#dispatchedSeq;
+    return this.#dispatch.seq;
   }
 
   /** Subscriptions that are open. */
   get subscriptionCount(): number {
-    return this.#subscriptions;
+    return this.#directory.count;
   }
 
   /** The most subscriptions that were open at a time. */
   get subscriptionPeak(): number {
-    return this.#subscriptionPeak;
+    return this.#directory.peak;
   }
 
   /** Opens a connection's place among the live queries; its owner closes it. */
   connect(principal: Principal, options: ConnectOptions): LiveConnection {
     const connection = new LiveConnection(this, principal, options);
-    this.#connections.add(connection);
+    this.#directory.addConnection(connection);
     return connection;
   }
 
   /** Every subscription there is. */
   list(): readonly LiveQueryInfo[] {
     const found: LiveQueryInfo[] = [];
-    for (const subscription of this.#all()) {
+    for (const subscription of this.#directory.subscriptions()) {
       const { state, host, group } = subscription;
       if (state === 'ended') continue;
       found.push({
@@ -112,6 +124,10 @@ export class Live implements LiveHub {
         createdAtMillis: subscription.createdAtMillis,
         lastUpdateMillis: subscription.lastUpdateMillis,
         changes: subscription.changes,
+        rowsDelivered: subscription.rowsDelivered,
+        limit: this.windows.of(group)?.bounds.limit,
+        toldSeq: subscription.toldSeq,
+        bytesQueued: host.bytesQueued,
       });
     }
     return found;
@@ -119,25 +135,37 @@ export class Live implements LiveHub {
 
   /** KILL LIVE QUERY: ends that subscription and tells its client; `false` when there is none of that id. */
   kill(liveId: string): boolean {
-    const found = this.#all().filter((subscription) => subscription.liveId === liveId);
+    const found = [...this.#directory.named(liveId)];
     endAll(found, 'killed');
     return found.length > 0;
   }
 
-  /** Ends every subscription on a table, for example with the reason `table app.t was dropped`. */
-  endForTable(tableId: number, reason: string): void {
-    endAll(
-      this.#all().filter(({ group }) => group.partition.tableId === tableId),
-      reason,
-    );
+  /** How a query would be served, windows included. Throws the errors of wire-protocol 4.5 and 4.8. */
+  explain(sql: string, principal: Principal): ExplainedLive {
+    return explainedLive(this, { principal, sql, windows: true });
   }
 
-  /** Ends every subscription of a user: dropped, locked or given another role. */
+  /**
+   * What a running subscription makes of the row with this key, which is given as literals of SQL, one for each key column. Rejects with
+   * LIVE_QUERY_NOT_FOUND, INVALID_INPUT and what reading the row rejects with.
+   */
+  async explainRow(liveId: string, key: readonly string[]): Promise<ExplainedRow> {
+    for (const subscription of this.#directory.named(liveId)) return explainedRow(subscription, key);
+    throw kalamError('LIVE_QUERY_NOT_FOUND', { id: liveId });
+  }
+
+  /**
+   * Ends every subscription on a table, for example with the reason `table app.t was dropped`. From this turn on nothing is sent to them
+   * but that; telling many takes slices.
+   */
+  endForTable(tableId: number, reason: string): void {
+    for (const upheaval of this.#upheavals) if (upheaval.tableId === tableId) upheaval.reason = reason;
+    this.#upset(tableId, reason);
+  }
+
+  /** Ends every subscription of a user, of whom there are a bounded number: dropped, locked or given another role. */
   endForUser(userId: string, reason: string): void {
-    endAll(
-      this.#all().filter(({ host }) => host.principal.userId === userId),
-      reason,
-    );
+    endAll(this.#directory.ofUser(userId), reason);
   }
 
   /**
@@ -145,139 +173,95 @@ export class Live implements LiveHub {
    * to them in the old one; binding many again takes slices.
    */
   rebindTable(tableId: number): void {
-    for (const subscription of this.#all()) {
-      if (subscription.group.partition.tableId !== tableId) continue;
-      subscription.detach();
-      this.#detached.add(subscription);
-    }
-    if (!this.#rebinding) void this.#rebindInSlices();
+    this.#upset(tableId, undefined);
   }
 
   /** Stops following commits and closes every connection without a frame. */
   close(): void {
     this.#closed = true;
     this.#stopObserving();
-    for (const connection of [...this.#connections]) connection.close();
+    this.#dispatch.close();
+    for (const connection of [...this.#directory.connections()]) connection.close();
   }
 
   reserve(userId: string): void {
-    const count = this.#perUser.get(userId) ?? 0;
-    if (count >= this.#userSubscriptionsMax) throw kalamError('SUBSCRIPTION_LIMIT');
-    this.#perUser.set(userId, count + 1);
-    this.#subscriptions += 1;
-    this.#subscriptionPeak = Math.max(this.#subscriptionPeak, this.#subscriptions);
+    this.#directory.reserve(userId);
   }
 
-  giveBack(userId: string): void {
-    const count = this.#perUser.get(userId) ?? 0;
-    this.#subscriptions -= 1;
-    if (count > 1) this.#perUser.set(userId, count - 1);
-    else this.#perUser.delete(userId);
+  add(subscription: Subscription): void {
+    this.#directory.add(subscription);
+  }
+
+  remove(subscription: Subscription): void {
+    this.#directory.remove(subscription);
   }
 
   forget(connection: LiveConnection): void {
-    this.#connections.delete(connection);
+    this.#directory.removeConnection(connection);
   }
 
-  #all(): Subscription[] {
-    return [...this.#connections].flatMap((connection) => connection.subscriptions());
+  #upset(tableId: number, reason: string | undefined): void {
+    this.router.retire(tableId, this.#dispatch.seq);
+    const subscriptions = this.#directory.takeTable(tableId);
+    if (subscriptions.size === 0) return;
+    this.#upheavals.add({ tableId, reason, subscriptions });
+    if (this.#settling) return;
+    this.#settling = true;
+    this.#goOn(this.#settlingSteps());
   }
 
-  /** Hands a commit on at once, unless it is large or one before it is still being handed on. */
-  #dispatch(change: ChangeSet): void {
-    if (this.#dispatching) return;
-    if (this.#concerns(change) > DISPATCH_ROWS_MAX) {
-      this.#dispatching = true;
-      void this.#dispatchInSlices();
+  /** Goes on in this turn for as long as a slice may take, and then behind what else has arrived. */
+  #goOn(steps: Steps<void>): void {
+    const { clock, timers } = this.sources;
+    const end = clock.elapsed() + SLICE_MILLIS;
+    while (!this.#closed && steps.next().done !== true) {
+      if (clock.elapsed() < end) continue;
+      timers.soon(() => this.#goOn(steps));
       return;
     }
-    for (const { partition, rows } of change.parts) {
-      const routes = this.router.routes(partition);
-      if (routes === undefined) continue;
-      for (const row of rows) routes.visit(row, pushToGroup);
-    }
-    this.#dispatchedSeq = change.seq;
   }
 
-  /** Rows of the commit that somebody listens to. */
-  #concerns({ parts }: ChangeSet): number {
-    let count = 0;
-    for (const { partition, rows } of parts) if (this.router.routes(partition) !== undefined) count += rows.length;
-    return count;
-  }
-
-  /** Hands on what the tail holds, in order and a slice at a time, until nothing is left; what has fallen out of it is caught up with. */
-  async #dispatchInSlices(): Promise<void> {
-    const { commits, timers } = this.sources;
-    while (!this.#closed) {
-      const changes = commits.tail(this.#dispatchedSeq);
-      if (changes === undefined) this.#fallBehind();
-      else if (changes.length === 0) break;
-      const steps = this.#dispatchSteps(changes ?? []);
-      while (!this.#closed && !this.#slice(steps)) await nextTurn(timers);
-    }
-    this.#dispatching = false;
-  }
-
-  async #rebindInSlices(): Promise<void> {
-    this.#rebinding = true;
-    const steps = this.#rebindSteps();
-    while (!this.#closed && !this.#slice(steps)) await nextTurn(this.sources.timers);
-    this.#rebinding = false;
-  }
-
-  *#rebindSteps(): Steps<void> {
+  *#settlingSteps(): Steps<void> {
     // Grows while it is walked, when another table is altered.
-    for (const subscription of this.#detached) {
-      this.#detached.delete(subscription);
-      subscription.host.rebind(subscription);
-      yield;
-    }
-  }
-
-  *#dispatchSteps(changes: readonly ChangeSet[]): Steps<void> {
-    for (const { parts, seq } of changes) {
-      let left = STEP_ROWS;
-      for (const { partition, rows } of parts) {
-        for (const row of rows) {
-          this.router.routes(partition)?.visit(row, pushToGroup);
-          if (--left > 0) continue;
-          left = STEP_ROWS;
-          yield;
-        }
+    for (const upheaval of this.#upheavals) {
+      for (const subscription of upheaval.subscriptions) {
+        if (subscription.state !== 'ended') this.#settleOne(subscription, upheaval);
+        yield;
       }
-      this.#dispatchedSeq = seq;
-      yield;
+      this.#upheavals.delete(upheaval);
     }
+    this.#settling = false;
   }
 
-  /** Whether the steps are done after this slice. */
-  #slice(steps: Steps<void>): boolean {
-    const { clock, sliceRowsMax = SLICE_ROWS_MAX } = this.sources;
-    const end = clock.elapsed() + DISPATCH_SLICE_MILLIS;
-    for (let rows = 0; rows < sliceRowsMax && clock.elapsed() < end; rows += STEP_ROWS) if (steps.next().done === true) return true;
-    return false;
+  #settleOne(subscription: Subscription, { reason }: Upheaval): void {
+    subscription.detach();
+    if (reason === undefined) subscription.host.rebind(subscription);
+    else subscription.fail(kalamError('SUBSCRIPTION_ENDED', { reason }));
+    if (subscription.state !== 'ended') this.#directory.add(subscription);
   }
 
-  /** The tail does not reach back to what was handed on: whoever is live reads what it lacks itself. */
-  #fallBehind(): void {
-    const subscriptions = this.#all();
-    for (const subscription of subscriptions) subscription.fallBehind();
-    this.#dispatchedSeq = this.sources.commits.watermark;
-    for (const subscription of subscriptions) subscription.wake();
+  /** Some commits are not handed on: whoever is live reads what it lacks itself. */
+  #miss(goOn: () => void): void {
+    const subscriptions = [...this.#directory.subscriptions()];
+    this.endings.forget();
+    for (const subscription of subscriptions) subscription.miss();
+    goOn();
+    this.#goOn(waking(subscriptions));
   }
 }
 
-/** Evaluates and encodes once and pushes to each member; what cannot be evaluated or encoded ends them. */
-function pushToGroup(group: QueryGroup, row: RowChange): void {
-  // Handed on late, and in the form of an older version of the table: whoever joined since has read it.
-  if (row.seq <= group.sinceSeq) return;
-  try {
-    const body = group.bodyOf(row);
-    if (body === undefined) return;
-    for (const member of group.members) member.push(row.seq, body);
-  } catch (error) {
-    for (const member of [...group.members]) member.fail(error);
+/** A table whose subscriptions cannot stay as they are. */
+interface Upheaval {
+  readonly tableId: number;
+  /** Why they end; `undefined`: they are bound anew. */
+  reason: string | undefined;
+  readonly subscriptions: ReadonlySet<Subscription>;
+}
+
+function* waking(subscriptions: readonly Subscription[]): Steps<void> {
+  for (const subscription of subscriptions) {
+    subscription.wake();
+    yield;
   }
 }
 

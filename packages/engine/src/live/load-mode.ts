@@ -8,6 +8,8 @@ export interface SubscribeOptions {
   readonly lastRows?: number | undefined;
   /** Resume: only what is newer than this `_seq`, missed deletes included. */
   readonly from?: bigint | undefined;
+  /** What is loaded holds this commit. */
+  readonly atLeast?: bigint | undefined;
 }
 
 /** What a subscription loads before it is live. */
@@ -17,6 +19,8 @@ export type LoadMode =
   | { readonly kind: 'resume'; readonly from: bigint; readonly batchRowsMax: number }
   | { readonly kind: 'last'; readonly rowsMax: number };
 
+const NO_DATA: LoadMode = { kind: 'none' };
+
 /** Rows that `last_rows` may ask for when no batch size is given. */
 export const LAST_ROWS_MAX = 1000;
 
@@ -25,7 +29,7 @@ export const LAST_ROWS_MAX = 1000;
  * plain batches. Throws SUBSCRIBE_UNSUPPORTED.
  */
 export function loadMode(options: SubscribeOptions | undefined): LoadMode {
-  if (options === undefined) return { kind: 'none' };
+  if (options === undefined) return NO_DATA;
   const { batchSize, lastRows, from } = options;
   refuseNegative('batch_size', batchSize);
   const batchRowsMax = batchSize ?? Number.POSITIVE_INFINITY;

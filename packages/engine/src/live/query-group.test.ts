@@ -4,11 +4,12 @@ import { describe, expect, it } from 'vitest';
 import type { RowChange } from '../contract.ts';
 import { LiveCounters } from './counters.ts';
 import { TABLES } from './live-world.fixture.ts';
-import { QueryGroup } from './query-group.ts';
+import type { QueryGroup } from './query-group.ts';
+import { QueryShape } from './query-shape.ts';
 import type { LiveSources } from './sources.ts';
 
 function group(maskedCells: readonly number[], filter?: QueryGroup['plan']['filter']): QueryGroup {
-  return new QueryGroup({
+  const shape = new QueryShape({
     name: 'g',
     plan: {
       kind: 'subscription',
@@ -19,14 +20,16 @@ function group(maskedCells: readonly number[], filter?: QueryGroup['plan']['filt
       filter,
       mentionsDeleted: false,
       mentionsUser: false,
-      equalities: [],
+      routing: () => [],
     },
     partition: TABLES.user.partitionFor('alice'),
     sinceSeq: 0n,
     maskedCells,
-    context: {} as ReturnType<LiveSources['context']>,
+    caller: {} as ReturnType<LiveSources['context']>,
+    clock: { now: () => 0, elapsed: () => 0 },
     counters: new LiveCounters(),
   });
+  return shape.group('', { parameters: [] });
 }
 
 const insert = (cells: Row): RowChange => ({ key: 'k' as RowKey, seq: 2n, createdSeq: 2n, deleted: false, cells, previous: undefined });

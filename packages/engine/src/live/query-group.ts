@@ -3,31 +3,24 @@ import type { EvalContext, SubscriptionPlan } from '@kalamdb/sql';
 import type { PartitionId } from '@kalamdb/storage';
 import type { RowChange, RowVersion } from '../contract.ts';
 import { maskedCell } from '../read/mask.ts';
-import type { LiveCounters } from './counters.ts';
 import { SharedBody } from './frame.ts';
-import { type RoutingEquality, routingEquality } from './routing-equality.ts';
-import { type RowEncoder, rowEncoderOf } from './row-encoder.ts';
+import { eachOf, holds, type OneOrMany, withOne, withoutOne } from './one-or-many.ts';
+import type { QueryShape } from './query-shape.ts';
+import type { Route } from './route.ts';
+import type { RowEncoder } from './row-encoder.ts';
 
 /** A subscription as its group sees it. */
 export interface GroupMember {
-  /** Delivers a change unless the member already has it. */
-  push(seq: bigint, body: SharedBody): void;
+  /** Delivers a change unless the member already has it; `more`: rows of the same commit and partition follow. */
+  push(seq: bigint, body: SharedBody, more: boolean): void;
   /** Ends the member with an error frame. */
   fail(error: unknown): void;
 }
 
-/** What a group is made of. */
-export interface QueryGroupParts {
-  /** Identity of the query: equal names mean equal answers. */
-  readonly name: string;
-  readonly plan: SubscriptionPlan;
-  readonly partition: PartitionId;
-  /** The commit that made the version of the table that the plan is for; 0n for its first. */
-  readonly sinceSeq: bigint;
-  /** Positions in `cells` that read as `***`. */
-  readonly maskedCells: readonly number[];
-  readonly context: EvalContext;
-  readonly counters: LiveCounters;
+/** Takes the changes that concern a group in its members' stead: what they mean depends on other rows. */
+export interface ChangeTaker {
+  /** In commit order. Throws what ends the members. */
+  apply(change: RowChange): void;
 }
 
 /**
@@ -35,30 +28,70 @@ export interface QueryGroupParts {
  * Members are the subscriptions that are live; those that load or catch up only use the group's plan.
  */
 export class QueryGroup {
-  readonly name: string;
-  readonly plan: SubscriptionPlan;
-  readonly partition: PartitionId;
-  readonly sinceSeq: bigint;
-  readonly encoder: RowEncoder;
-  /** The condition that the router finds the group by. */
-  readonly equality: RoutingEquality | undefined;
-  readonly members: Set<GroupMember> = new Set();
+  readonly shape: QueryShape;
+  /** What distinguishes it from the other queries of its shape. */
+  readonly literals: string;
   /** Subscriptions that use the group, live or not; the router's. */
   uses = 0;
-  readonly #maskedCells: readonly number[];
-  readonly #context: EvalContext;
-  readonly #counters: LiveCounters;
+  /** The number of the change that the group was last found for; the routes'. */
+  foundFor = 0;
+  /** What the query's expressions read. */
+  readonly context: EvalContext;
+  /** Set for a query with a LIMIT. */
+  taker: ChangeTaker | undefined;
+  #members: OneOrMany<GroupMember> | undefined;
 
-  constructor({ name, plan, partition, sinceSeq, maskedCells, context, counters }: QueryGroupParts) {
-    this.name = name;
-    this.plan = plan;
-    this.partition = partition;
-    this.sinceSeq = sinceSeq;
-    this.encoder = rowEncoderOf(plan);
-    this.equality = routingEquality(plan, maskedCells);
-    this.#maskedCells = maskedCells;
-    this.#context = context;
-    this.#counters = counters;
+  constructor(shape: QueryShape, literals: string, context: EvalContext) {
+    this.shape = shape;
+    this.literals = literals;
+    this.context = context;
+  }
+
+  get plan(): SubscriptionPlan {
+    return this.shape.plan;
+  }
+
+  get partition(): PartitionId {
+    return this.shape.partition;
+  }
+
+  get sinceSeq(): bigint {
+    return this.shape.sinceSeq;
+  }
+
+  /** See {@link QueryShape.retiredSeq}. */
+  get retiredSeq(): bigint | undefined {
+    return this.shape.retiredSeq;
+  }
+
+  get encoder(): RowEncoder {
+    return this.shape.encoder;
+  }
+
+  /** The condition that the router finds the group by; `undefined`: it is asked about every change. Always the same, and made anew each time. */
+  get route(): Route | undefined {
+    return this.shape.route(this.context);
+  }
+
+  /** The members in the order in which they came; they may come and go while they are walked. */
+  get members(): Iterable<GroupMember> {
+    return eachOf(this.#members);
+  }
+
+  get hasMembers(): boolean {
+    return this.#members !== undefined;
+  }
+
+  /** The router's; a member that is there already stays once. */
+  addMember(member: GroupMember): void {
+    this.#members = withOne(this.#members, member);
+  }
+
+  /** The router's; `false`: it was no member. */
+  removeMember(member: GroupMember): boolean {
+    if (!holds(this.#members, member)) return false;
+    this.#members = withoutOne(this.#members, member);
+    return true;
   }
 
   /**
@@ -70,12 +103,12 @@ export class QueryGroup {
     const previous = change.previous === undefined ? undefined : this.#seen(change.previous);
     if (this.#matches(row)) {
       if (previous === undefined || previous.deleted || row.deleted) return this.#body(() => this.encoder.insert(row));
-      if (!this.#matches(previous)) this.#counters.enters += 1;
+      if (!this.#matches(previous)) this.shape.counters.enters += 1;
       return this.#body(() => this.encoder.update(row, previous));
     }
     if (previous === undefined || !this.#matches(previous)) return undefined;
     if (this.plan.table.kind === 'stream') return this.#body(() => this.encoder.eventRemoval(this.partition.owner, previous.seq));
-    if (!row.deleted) this.#counters.leaves += 1;
+    if (!row.deleted) this.shape.counters.leaves += 1;
     return this.#body(() => this.encoder.delete(previous.cells, row.seq));
   }
 
@@ -91,6 +124,12 @@ export class QueryGroup {
     return this.#body(() => this.encoder.removal(row));
   }
 
+  /** The version as the query's reader sees it, if the answer holds it. Throws what the filter throws. */
+  shown(version: RowVersion): RowVersion | undefined {
+    const row = this.#seen(version);
+    return this.#matches(row) ? row : undefined;
+  }
+
   /** Whether the query's answer holds this version. Throws what the filter throws. */
   matches(version: RowVersion): boolean {
     return this.#matches(this.#seen(version));
@@ -104,26 +143,28 @@ export class QueryGroup {
   #matches(row: RowVersion): boolean {
     const { filter, mentionsDeleted } = this.plan;
     if (row.deleted && !mentionsDeleted) return false;
-    return filter === undefined || filter(row, this.#context);
+    return filter === undefined || filter(row, this.context);
   }
 
   /** The version as the grant lets it be seen. */
   #seen(version: RowVersion): RowVersion {
-    if (this.#maskedCells.length === 0) return version;
+    const { maskedCells } = this.shape;
+    if (maskedCells.length === 0) return version;
     const cells = [...version.cells];
-    for (const index of this.#maskedCells) cells[index] = maskedCell(cells[index] ?? null);
+    for (const index of maskedCells) cells[index] = maskedCell(cells[index] ?? null);
     return { ...version, cells };
   }
 
   #body(encode: () => string): SharedBody {
-    const body = new SharedBody(encode);
+    const body = new SharedBody(this.shape.clock.now(), encode);
     encoded(() => body.json());
-    this.#counters.bodies += 1;
+    this.shape.counters.bodies += 1;
     return body;
   }
 }
 
-function encoded(encode: () => string): string {
+/** What is encoded, or CONVERSION_ERROR. */
+export function encoded(encode: () => string): string {
   try {
     return encode();
   } catch (error) {

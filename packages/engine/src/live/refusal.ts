@@ -14,6 +14,7 @@ const SUBSCRIPTION_CODES: ReadonlySet<WireErrorCode> = new Set<WireErrorCode>([
   'BATCH_FETCH_FAILED',
   'RESYNC_REQUIRED',
   'SUBSCRIPTION_ENDED',
+  'COMMIT_NOT_REACHED',
   'INTERNAL_ERROR',
 ]);
 
@@ -39,6 +40,15 @@ export function endingOf(error: unknown, principal: Principal): { readonly code:
     : kalamError('SUBSCRIPTION_ENDED', { reason: known.message }, { cause: known });
   const admin = principal.role === 'dba' || principal.role === 'system';
   return { code: ending.spec.wire, message: wireMessage(ending, { admin }) };
+}
+
+/** What `work` gives; what it throws, as `asError` puts it. */
+export function tryOr<T>(work: () => T, asError: (error: unknown) => Error): T {
+  try {
+    return work();
+  } catch (error) {
+    throw asError(error);
+  }
 }
 
 function asKalamError(error: unknown): KalamError {

@@ -118,7 +118,7 @@ describe('other tables', () => {
 describe('a shared body', () => {
   it('is encoded once', () => {
     let count = 0;
-    const body = new SharedBody(() => `"n":${++count}`);
+    const body = new SharedBody(0, () => `"n":${++count}`);
     expect([body.json(), body.json(), count]).toEqual(['"n":1', '"n":1', 1]);
   });
 });

@@ -60,7 +60,7 @@ export class SimulatedClient implements LiveSink {
         this.#change(JSON.parse(`{${frame.body.json()}}`));
         break;
       case 'progress':
-        if (frame.seq <= this.#lastChangeSeq) this.problems.push(`progress to ${frame.seq} after ${this.#lastChangeSeq}`);
+        if (frame.seq < this.#lastChangeSeq) this.problems.push(`progress to ${frame.seq} after ${this.#lastChangeSeq}`);
         this.#lastChangeSeq = frame.seq;
         this.highest = frame.seq;
         break;

@@ -1,6 +1,7 @@
 import type { Row } from '@kalamdb/protocol';
 import type { HotSnapshot, KeyRange, Manifest, PartitionId, RowKey, StoredRow } from '@kalamdb/storage';
 import type { RowVersion } from '../contract.ts';
+import type { BegunCount } from './kept-counts.ts';
 import { PartitionOverlay } from './overlay.ts';
 import { type RowCache, WHOLE_PARTITION_ROWS_MAX } from './row-cache.ts';
 import type { RowLayout } from './row-layout.ts';
@@ -23,6 +24,10 @@ export interface PartitionView {
   scan(range?: ScanRange): Iterable<RowVersion>;
   /** Rows whose newest version is above `afterSeq`, in `_seq` order. */
   scanBySeq(afterSeq: bigint): Iterable<RowVersion>;
+  /** How many rows are not deleted, wherever they lie, if that is known. */
+  keptCount?(): number | undefined;
+  /** Whoever is about to count them is told here whom to tell; `undefined`: nobody keeps it. */
+  beginCount?(): BegunCount | undefined;
 }
 
 /** Where a {@link MergedView} reads: one hot snapshot and the overlay above it, at one watermark. */
@@ -92,6 +97,16 @@ export class MergedView implements PartitionView {
     this.#source = source;
     this.manifest = source.manifest;
     this.#flushedSeq = source.manifest?.flushedSeq ?? 0n;
+  }
+
+  keptCount(): number | undefined {
+    this.#source.check?.();
+    return this.#source.cache?.counts.at(this.#source.partition, this.#source.watermark);
+  }
+
+  beginCount(): BegunCount | undefined {
+    const { cache, isNewest, partition, watermark } = this.#source;
+    return isNewest?.() === true ? cache?.counts.begin(partition, watermark) : undefined;
   }
 
   get(key: RowKey): RowVersion | undefined {

@@ -1,5 +1,6 @@
 import type { KeyRange, PartitionId, RowKey } from '@kalamdb/storage';
 import type { ChangeSet, RowVersion } from '../contract.ts';
+import { KeptCounts } from './kept-counts.ts';
 import { partitionName } from './overlay.ts';
 import { firstAtOrAbove } from './sorted-keys.ts';
 
@@ -45,6 +46,8 @@ interface CachedPartition {
  * served only to snapshots that have seen every change of the partition. The partition used longest ago goes first.
  */
 export class RowCache {
+  /** Follows the same commits. */
+  readonly counts: KeptCounts = new KeptCounts();
   readonly #bytesMax: number;
   /** In order of use, least recent first. */
   readonly #partitions = new Map<string, CachedPartition>();
@@ -114,6 +117,7 @@ export class RowCache {
 
   /** Follows a commit; called for each, in order, when the watermark passes it. */
   observe(change: ChangeSet): void {
+    this.counts.observe(change);
     for (const { partition, rows } of change.parts) {
       const cached = this.#partitions.get(partitionName(partition));
       if (cached === undefined) continue;
@@ -126,6 +130,7 @@ export class RowCache {
 
   /** Follows a commit of many rows: forgets the partitions that it changed. */
   observeLarge(change: ChangeSet): void {
+    this.counts.observeLarge(change);
     for (const { partition } of change.parts) this.#drop(partitionName(partition));
   }
 
@@ -152,6 +157,7 @@ export class RowCache {
   }
 
   #dropTable(tableId: number): number {
+    this.counts.forgetTable(tableId);
     let rows = 0;
     for (const [name, cached] of this.#partitions) {
       if (cached.tableId !== tableId) continue;
@@ -242,7 +248,7 @@ export class RowCache {
 }
 
 /** Approximate heap weight of a decoded row. */
-function weightOf({ key, cells }: RowVersion): number {
+export function weightOf({ key, cells }: RowVersion): number {
   let bytes = ROW_BYTES + key.length + cells.length * CELL_BYTES;
   for (const cell of cells) {
     if (typeof cell === 'string') bytes += cell.length * 2;

@@ -116,7 +116,7 @@ type Part = Chunks | number;
  * grow old. The order is that of {@link take}.
  */
 export class AnswerSpool implements ChunkSink {
-  readonly #folder: SpoolFolder;
+  readonly #folder: SpoolFolder | undefined;
   #parts: Part[] = [];
   /** The first part that was not taken; those before it were. */
   #first = 0;
@@ -131,15 +131,21 @@ export class AnswerSpool implements ChunkSink {
   #end: 'open' | 'ended' | { readonly failure: unknown } = 'open';
   #wake: () => void = () => undefined;
 
-  constructor(folder: SpoolFolder) {
+  /** Without a folder all of it waits in memory: who fills it looks at {@link waitingBytes}. */
+  constructor(folder: SpoolFolder | undefined) {
     this.#folder = folder;
+  }
+
+  /** Bytes that the reader has not taken, on the disk and on their way there included. */
+  get waitingBytes(): number {
+    return this.#memoryBytes + this.#writeAt - this.#readAt;
   }
 
   take(chunks: Chunks): Promise<void> | undefined {
     if (this.#end !== 'open' || chunks.length === 0) return undefined;
     const bytes = bytesOfChunks(chunks);
     // A reader that waits has it at once.
-    const fits = this.#memoryBytes === 0 || this.#memoryBytes + bytes <= this.#folder.bounds.memoryBytesMax;
+    const fits = this.#folder === undefined || this.#memoryBytes === 0 || this.#memoryBytes + bytes <= this.#folder.bounds.memoryBytesMax;
     if (this.#filed > 0 || !fits) return this.#putAside(chunks);
     this.#memoryBytes += bytes;
     this.#parts.push(chunks);
@@ -182,8 +188,9 @@ export class AnswerSpool implements ChunkSink {
     await this.#calls;
     const file = this.#file;
     this.#file = undefined;
-    this.#folder.give(this.#writeAt);
+    this.#folder?.give(this.#writeAt);
     this.#writeAt = 0;
+    this.#readAt = 0;
     await file?.close();
   }
 
@@ -205,21 +212,21 @@ export class AnswerSpool implements ChunkSink {
     this.#filed += 1;
     const bytes = encoded(chunks);
     try {
-      await this.#call(() => this.#write(bytes));
+      await this.#call(() => this.#write(bytes, this.#folder));
     } catch (error) {
       this.fail(error);
       throw error;
     }
   }
 
-  async #write(bytes: Uint8Array): Promise<void> {
-    if (this.#end !== 'open') return;
-    const { answerBytesMax: max } = this.#folder.bounds;
+  async #write(bytes: Uint8Array, folder: SpoolFolder | undefined): Promise<void> {
+    if (this.#end !== 'open' || folder === undefined) return;
+    const { answerBytesMax: max } = folder.bounds;
     if (this.#writeAt + bytes.length > max) throw kalamError('ANSWERS_NOT_READ', { max });
-    await this.#folder.take(bytes.length);
+    await folder.take(bytes.length);
     const at = this.#writeAt;
     this.#writeAt += bytes.length;
-    this.#file ??= await this.#folder.file();
+    this.#file ??= await folder.file();
     await writeAll(this.#file, bytes, at);
     if (this.#end !== 'open') return;
     this.#parts.push(bytes.length);
@@ -243,7 +250,7 @@ export class AnswerSpool implements ChunkSink {
 
   /** The reader has caught up: the file is written from its beginning again. */
   #rewind(): void {
-    this.#folder.give(this.#writeAt);
+    this.#folder?.give(this.#writeAt);
     this.#writeAt = 0;
     this.#readAt = 0;
   }

@@ -81,8 +81,11 @@ function* pushSteps(run: SelectRun, { plan, grant }: GrantedSelect, rows: Iterab
   return true;
 }
 
-/** How many rows of a partition are not deleted: those of its segments are counted by the manifest. */
+/** How many rows of a partition are not deleted: those of its segments are counted by the manifest, hot ones once. */
 function* countSteps(view: PartitionView, manifest: Manifest): Steps<number> {
+  const kept = view.keptCount?.();
+  if (kept !== undefined) return kept;
+  const counted = view.beginCount?.();
   const counts = new RowCounts(manifest);
   let left = STEP_ROWS;
   for (const row of view.scan({ cellsUnused: true })) {
@@ -91,5 +94,6 @@ function* countSteps(view: PartitionView, manifest: Manifest): Steps<number> {
     left = STEP_ROWS;
     yield;
   }
+  counted?.(counts.rows);
   return counts.rows;
 }

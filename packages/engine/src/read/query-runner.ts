@@ -1,13 +1,13 @@
 import { type Clock, kalamError, type Row, type Timers } from '@kalamdb/protocol';
 import type { EvalContext, SelectPlan } from '@kalamdb/sql';
-import type { FileSystem, PartitionId } from '@kalamdb/storage';
+import type { PartitionId } from '@kalamdb/storage';
 import type { Grant } from '../access/grant.ts';
 import type { ColdReader } from '../cold/cold-reader.ts';
 import { partitionName } from '../partition/overlay.ts';
 import type { SnapshotSource } from '../partition/snapshot.ts';
 import { Slices } from '../slices/slices.ts';
 import { finishSteps, type Steps } from '../slices/steps.ts';
-import { AnswerSpool, SpoolFolder } from './answer-spool.ts';
+import { AnswerSpool, type SpoolFolder } from './answer-spool.ts';
 import { type ColdTables, selectOverCold } from './cold-select.ts';
 import { ColdRowsToSpool } from './cold-stream.ts';
 import { largeAccess, type RowAccess, rowAccess } from './granted-rows.ts';
@@ -39,7 +39,7 @@ export interface QueryRunnerSources {
   /** The hot tier's folder, which the scan thread opens too; `undefined`: every scan stays in slices on the main thread. */
   readonly hotPath: string | undefined;
   /** Where answers wait that are made faster than they are read; `undefined`: each is held as a whole. */
-  readonly spool?: { readonly files: FileSystem; readonly path: string } | undefined;
+  readonly spool?: SpoolFolder | undefined;
   /** The rows that lie in segments; absent: there are none. */
   readonly cold?: ColdTables | undefined;
   /** A statement that reads for longer fails with STATEMENT_TIMEOUT; {@link STATEMENT_TIMEOUT_MILLIS} unless given. */
@@ -95,7 +95,7 @@ export class QueryRunner {
 
   constructor(sources: QueryRunnerSources) {
     this.#sources = sources;
-    this.#spool = sources.spool === undefined ? undefined : new SpoolFolder(sources.spool.files, sources.spool.path);
+    this.#spool = sources.spool;
     this.#slices = sources.slices ?? new Slices(sources);
     this.#mainThreadRowsMax = sources.mainThreadRowsMax ?? MAIN_THREAD_ROWS_MAX;
     this.#timeoutMillis = sources.timeoutMillis ?? STATEMENT_TIMEOUT_MILLIS;

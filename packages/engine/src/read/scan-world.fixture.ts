@@ -21,6 +21,7 @@ import type { Snapshot } from '../partition/snapshot.ts';
 import { SeqReservation } from '../sequencer/seq-reservation.ts';
 import { Sequencer } from '../sequencer/sequencer.ts';
 import { finishSteps } from '../slices/steps.ts';
+import { SpoolFolder } from './answer-spool.ts';
 import { rowAccess } from './granted-rows.ts';
 import { type FoundRows, isStream, QueryRunner, type QueryRunnerSources, type SelectRequest } from './query-runner.ts';
 import { NO_ROW_LIMITS } from './row-limits.ts';
@@ -124,7 +125,7 @@ export class ScanWorld {
       clock: systemClock,
       timers: systemTimers,
       hotPath: threaded ? this.#directory : undefined,
-      spool: { files: systemFiles, path: join(this.#directory, 'spool') },
+      spool: new SpoolFolder(systemFiles, join(this.#directory, 'spool')),
       ...sources,
     });
     this.#runners.push(runner);

@@ -8,6 +8,9 @@ const DEATHS_MAX = 3;
 /** That while. */
 const REST_MILLIS = 10_000;
 
+/** Megabytes for young objects: a thread takes twice as many of its own accord, and keeps them. */
+const YOUNG_MEGABYTES_MAX = 16;
+
 /** What a {@link WorkerThread} is made of. */
 export interface WorkerThreadParts<Call, Answer> {
   /** The compiled module: a thread cannot load TypeScript. */
@@ -79,7 +82,10 @@ export class WorkerThread<Call, Answer> {
 
   #launch(): Worker {
     const { module, clock } = this.#parts;
-    const worker = new Worker(module, { workerData: this.#parts.start() });
+    const worker = new Worker(module, {
+      workerData: this.#parts.start(),
+      resourceLimits: { maxYoungGenerationSizeMb: YOUNG_MEGABYTES_MAX },
+    });
     let cause: unknown;
     worker.on('message', (answer: Answer) => this.#parts.answered(answer));
     worker.on('error', (error) => {

@@ -59,6 +59,12 @@ export interface GroupFigures {
   readonly groupSizes: readonly number[];
 }
 
+/** What a sequencer has done since it was made, and what it holds. */
+export interface SequencerFigures extends GroupFigures {
+  readonly overlayBytes: number;
+  readonly tailBytes: number;
+}
+
 /** Counts groups. */
 export class GroupCounts {
   #commits = 0;

@@ -16,6 +16,8 @@ import { commitRow, type Draft, type DraftedCommit } from './draft.ts';
 
 /** Rows above which a commit is prepared in slices, its partitions latched. */
 export const LARGE_COMMIT_ROWS = 1000;
+/** UTF-16 units of text in its rows above which the same is done. */
+export const LARGE_COMMIT_TEXT_UNITS: number = 512 * 1024;
 
 /** The first `_seq` of rows that have not been given theirs: above every watermark, so that nobody sees them. */
 const PROVISIONAL_SEQ: bigint = 1n << 63n;

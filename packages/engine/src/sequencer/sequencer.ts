@@ -1,4 +1,4 @@
-import { type Clock, KalamError, kalamError, type SnowflakeRun, type SnowflakeSequence, type Timers } from '@kalamdb/protocol';
+import { type Clock, KalamError, kalamError, type SnowflakeSequence, type Timers } from '@kalamdb/protocol';
 import type { CommitLog, Durability, HotStore, LogEntry, PartitionId } from '@kalamdb/storage';
 import type { ChangeSet, RowVersion } from '../contract.ts';
 import type { LookedUp } from '../partition/cold-rows.ts';
@@ -11,7 +11,7 @@ import { Slices } from '../slices/slices.ts';
 import { finishSteps, type Steps } from '../slices/steps.ts';
 import { Applier } from './applier.ts';
 import { Draft, type DraftedCommit, type DraftSources } from './draft.ts';
-import { GROUP_COMMITS_MAX, GroupCounts, type GroupFigures, groupEntries, isShort, type PendingCommit } from './group.ts';
+import { GROUP_COMMITS_MAX, GroupCounts, groupEntries, isShort, type PendingCommit, type SequencerFigures } from './group.ts';
 import { LargeCommit, ProvisionalSequence, releasing } from './large-commit.ts';
 import type { SeqReservation } from './seq-reservation.ts';
 import type { LargeOptions, SubmitOptions } from './submit-options.ts';
@@ -45,12 +45,6 @@ export interface SequencerSources {
   readonly rowCacheBytesMax?: number | undefined;
   /** Something went wrong that no caller waits for. */
   readonly warn: (text: string, detail: object) => void;
-}
-
-/** What a sequencer has done since it was made, and what it holds. */
-export interface SequencerFigures extends GroupFigures {
-  readonly overlayBytes: number;
-  readonly tailBytes: number;
 }
 
 /**
@@ -116,6 +110,11 @@ export class Sequencer {
     return this.#watermark;
   }
 
+  /** The newest `_seq` that was given out; commits between the watermark and it are pending. */
+  get issuedSeq(): bigint {
+    return this.#sources.sequence.last;
+  }
+
   /** The error that every write gets since the log may hold a commit that nobody was told of; only another start helps. */
   get broken(): KalamError | undefined {
     return this.#broken;
@@ -125,9 +124,9 @@ export class Sequencer {
     return { ...this.#counts.figures, overlayBytes: this.#overlayBytes, tailBytes: this.#tail.bytes };
   }
 
-  /** The commits above `afterSeq` up to the watermark; `undefined` when the tail does not reach back that far. */
-  tail(afterSeq: bigint): readonly ChangeSet[] | undefined {
-    return this.#tail.after(afterSeq);
+  /** The commits above `afterSeq` up to the watermark, all or at most so many; `undefined` when the tail does not reach back that far. */
+  tail(afterSeq: bigint, commitsMax?: number): readonly ChangeSet[] | undefined {
+    return this.#tail.after(afterSeq, commitsMax);
   }
 
   /** Calls `listener` for each commit, in order, when the watermark passes it and before its writer is answered. It must not throw. */
@@ -168,6 +167,7 @@ export class Sequencer {
     const done = drafted === undefined ? this.#youngestPending() : this.#enqueue(drafted, options.alone ?? false);
     return done.then((failure) => {
       if (failure !== undefined) throw failure;
+      if (drafted !== undefined) options.committed?.(drafted.change.seq);
       return value;
     });
   }
@@ -191,8 +191,10 @@ export class Sequencer {
       draft.release();
     }
     if (drafted === undefined) return value;
-    const failure = await this.#takeLargeTurn(new LargeCommit(drafted, this.#overlay), options);
+    const large = new LargeCommit(drafted, this.#overlay);
+    const failure = await this.#takeLargeTurn(large, options);
     if (failure !== undefined) throw failure;
+    options.committed?.(large.change.seq);
     return value;
   }
 
@@ -204,8 +206,10 @@ export class Sequencer {
         options.check?.();
         const run = this.#sources.sequence.take(large.rows);
         const last = run.at(large.rows - 1);
-        large.ready = this.#isReserved(large, last) ? this.#number(large, run) : undefined;
-        if (large.ready !== undefined) break;
+        if (large.drafted.streams.length === 0 || this.#sources.reservation.covers(last)) {
+          large.ready = Promise.resolve(this.slices.runFirst(large.number(run)));
+          break;
+        }
         await this.submit((draft) => this.#sources.reservation.reserve(draft, last));
       }
     } catch (error) {
@@ -213,14 +217,6 @@ export class Sequencer {
       throw error;
     }
     return this.#enqueue(large.drafted, false, large);
-  }
-
-  #isReserved({ drafted }: LargeCommit, last: bigint): boolean {
-    return drafted.streams.length === 0 || this.#sources.reservation.covers(last);
-  }
-
-  async #number(large: LargeCommit, run: SnowflakeRun): Promise<void> {
-    await this.slices.runFirst(large.number(run));
   }
 
   /** Versions of a partition that took their turn and are not below the watermark yet. */

@@ -7,6 +7,8 @@ export interface SubmitOptions {
   readonly alone?: boolean | undefined;
   /** What was looked up in the cold tier for this turn. */
   readonly cold?: LookedUp | undefined;
+  /** Told the commit's name before the writer is answered; not called when nothing was written. */
+  readonly committed?: ((seq: bigint) => void) | undefined;
 }
 
 /** How a large commit is prepared. */
@@ -17,4 +19,6 @@ export interface LargeOptions {
   check?(): void;
   /** What was looked up in the cold tier for it. */
   readonly cold?: LookedUp | undefined;
+  /** As in {@link SubmitOptions}. */
+  readonly committed?: SubmitOptions['committed'];
 }

@@ -1,9 +1,28 @@
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { ChangeSet } from '../contract.ts';
 import { Tail } from './tail.ts';
 
 describe('the tail', () => {
+  it('holds nothing of what it has dropped', async () => {
+    setFlagsFromString('--expose-gc');
+    const collect: () => void = runInNewContext('gc');
+    const tail = new Tail(0n, 10);
+    const dropped = ((): WeakRef<ChangeSet> => {
+      const change: ChangeSet = { seq: 1n, parts: [], bytes: 8 };
+      tail.push(change);
+      return new WeakRef(change);
+    })();
+    tail.push({ seq: 2n, parts: [], bytes: 8 });
+    // What a WeakRef has shown stays until the end of the turn.
+    await new Promise((resolve) => setImmediate(resolve));
+    collect();
+    expect(dropped.deref()).toBeUndefined();
+    expect(tail.after(1n)?.map(({ seq }) => seq)).toEqual([2n]);
+  });
+
   it('gives the commits above a name as long as it has all of them, and says so when it has not', () => {
     fc.assert(
       fc.property(
@@ -25,6 +44,7 @@ describe('the tail', () => {
           for (let after = 0n; after <= seq; after++) {
             const expected = after < floor ? undefined : all.filter((change) => change.seq > after);
             expect(tail.after(after)).toEqual(expected);
+            expect(tail.after(after, 2)).toEqual(expected?.slice(0, 2));
           }
         },
       ),

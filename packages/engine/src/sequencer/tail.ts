@@ -3,6 +3,9 @@ import type { ChangeSet } from '../contract.ts';
 /** Approximate heap weight of the ChangeSets kept for exact replay. */
 export const TAIL_BYTES_MAX: number = 64 * 1024 * 1024;
 
+/** What lies in a slot that was dropped: its commit may have held many rows. */
+const DROPPED: ChangeSet = { seq: 0n, parts: [], bytes: 0 };
+
 /** The newest ChangeSets in commit order, under a byte bound. */
 export class Tail {
   readonly #bytesMax: number;
@@ -33,8 +36,8 @@ export class Tail {
     }
   }
 
-  /** The commits above `afterSeq`, oldest first; `undefined` when some of them are not kept any more. */
-  after(afterSeq: bigint): readonly ChangeSet[] | undefined {
+  /** The commits above `afterSeq`, oldest first, all or at most so many; `undefined` when some of them are not kept any more. */
+  after(afterSeq: bigint, commitsMax: number = Number.POSITIVE_INFINITY): readonly ChangeSet[] | undefined {
     if (afterSeq < this.#floor) return undefined;
     let low = this.#head;
     let high = this.#changes.length;
@@ -43,12 +46,13 @@ export class Tail {
       if ((this.#changes[middle]?.seq ?? 0n) > afterSeq) high = middle;
       else low = middle + 1;
     }
-    return this.#changes.slice(low);
+    return this.#changes.slice(low, low + commitsMax);
   }
 
   #dropOldest(): void {
-    const oldest = this.#changes[this.#head++];
+    const oldest = this.#changes[this.#head];
     if (oldest === undefined) return;
+    this.#changes[this.#head++] = DROPPED;
     this.#bytes -= oldest.bytes;
     this.#floor = oldest.seq;
   }

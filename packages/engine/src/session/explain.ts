@@ -37,7 +37,7 @@ export interface ExplainedRun {
   readonly rows: number;
   readonly planMillis: number;
   readonly runMillis: number;
-  /** What the general executor has said of it. */
+  /** What the general executor has said of it; it knows the rows then. */
   readonly report: QueryReport | undefined;
 }
 
@@ -184,9 +184,15 @@ function filledText(report: SourceReport | undefined): readonly string[] {
 }
 
 function figuresOf({ rows, planMillis, runMillis, report }: ExplainedRun): string {
-  const within = report === undefined ? '' : `, read_ms=${report.readMillis.toFixed(3)}, compute_ms=${report.computeMillis.toFixed(3)}`;
-  const steps = `plan_ms=${planMillis.toFixed(3)}, run_ms=${runMillis.toFixed(3)}${within}`;
-  return `, rows=${rows}, ${steps}, elapsed_ms=${(planMillis + runMillis).toFixed(3)}`;
+  const figures: readonly (readonly [string, number])[] = [
+    ['plan', planMillis],
+    ['run', runMillis],
+    ...(report === undefined
+      ? []
+      : [['read', report.readMillis] as const, ['compute', report.computeMillis] as const, ...report.run.steps]),
+    ['elapsed', planMillis + runMillis],
+  ];
+  return `, rows=${report?.run.rows ?? rows}${figures.map(([name, millis]) => `, ${name}_ms=${millis.toFixed(3)}`).join('')}`;
 }
 
 function nameOf({ namespace, name }: TableInfo): string {

@@ -91,7 +91,7 @@ export class OpenRequest {
 
   /** `streamed`: the number of the statement when its rows may be a stream. */
   async #runOne(text: string, parameters: readonly Cell[], streamed: number | undefined): Promise<StatementAnswer> {
-    const { principal, requestId, clock, onStatement, run } = this.#parts;
+    const { principal, transaction, requestId, clock, onStatement, run } = this.#parts;
     const start = clock.elapsed();
     const note = (millis: number, rows: number, failed: boolean): void =>
       onStatement?.({ text, principal, requestId, millis, rows, failed });
@@ -105,7 +105,8 @@ export class OpenRequest {
     const millis = clock.elapsed() - start;
     if (result.kind !== 'stream') {
       note(millis, rowsOf(result), false);
-      return result;
+      const commit = transaction.takeCommit();
+      return commit === undefined ? result : { ...result, commit };
     }
     const failure = (error: unknown): Error => failureOf(error, streamed ?? 1, text);
     return { ...result, stream: new WatchedStream(result.stream, { clock, millis, failure, ended: note }) };

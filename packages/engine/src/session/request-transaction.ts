@@ -3,6 +3,8 @@ import type { Statement } from '@kalamdb/sql';
 import type { StatementResult } from '../contract.ts';
 import type { Transaction } from '../transaction/transaction.ts';
 import type { Transactions } from '../transaction/transactions.ts';
+import type { Autocommit } from '../write/autocommit.ts';
+import type { WriteTarget } from '../write/write-target.ts';
 
 /** The statements that begin, mark and end a transaction. */
 export type TransactionStatement = Extract<
@@ -43,17 +45,33 @@ export function isTransactionStatement(statement: Statement): statement is Trans
 export class RequestTransaction {
   readonly #transactions: Transactions;
   readonly #owner: () => string;
+  readonly #namesCommits: boolean;
   #current: Transaction | undefined;
+  #committedSeq: bigint | undefined;
 
-  /** `owner` names the request; it is asked when a transaction begins. */
-  constructor(transactions: Transactions, owner: () => string) {
+  /** `owner` names the request; it is asked when a transaction begins. `namesCommits`: {@link takeCommit} is asked. */
+  constructor(transactions: Transactions, { owner, namesCommits }: { readonly owner: () => string; readonly namesCommits: boolean }) {
     this.#transactions = transactions;
     this.#owner = owner;
+    this.#namesCommits = namesCommits;
   }
 
   /** The transaction between BEGIN and COMMIT or ROLLBACK. */
   get current(): Transaction | undefined {
     return this.#current;
+  }
+
+  /** Where a statement writes: in the transaction, or at once. */
+  writeTarget(autocommit: Autocommit): WriteTarget {
+    if (this.#current !== undefined) return this.#current;
+    return this.#namesCommits ? autocommit.telling(this.#committed) : autocommit;
+  }
+
+  /** The commit that was made since the last call, if commits are to be named. */
+  takeCommit(): bigint | undefined {
+    const seq = this.#committedSeq;
+    this.#committedSeq = undefined;
+    return seq;
   }
 
   /** Runs BEGIN, COMMIT and their kin. Throws TRANSACTION_ACTIVE, TRANSACTION_REQUIRED and what the transaction throws. */
@@ -80,6 +98,10 @@ export class RequestTransaction {
     return abandoned !== undefined;
   }
 
+  readonly #committed = (seq: bigint): void => {
+    this.#committedSeq = seq;
+  };
+
   async #message(statement: TransactionStatement): Promise<string> {
     switch (statement.kind) {
       case 'begin':
@@ -88,7 +110,7 @@ export class RequestTransaction {
         return `Transaction started (${this.#current.id})`;
       case 'commit': {
         const transaction = this.#required('COMMIT');
-        await transaction.commit();
+        await transaction.commit(this.#namesCommits ? this.#committed : undefined);
         this.#current = undefined;
         return `Transaction committed (${transaction.id})`;
       }

@@ -29,12 +29,12 @@ import { answerRowsMax, limitedPlan, NO_ROW_LIMITS, type RowLimits } from '../re
 import type { StatementText } from '../read/scan-messages.ts';
 import { type OpenSource, selectRowsSteps } from '../read/select-steps.ts';
 import type { Transactions } from '../transaction/transactions.ts';
+import type { Autocommit } from '../write/autocommit.ts';
 import { deleteRows } from '../write/delete.ts';
 import { insertRows } from '../write/insert.ts';
-import type { Written } from '../write/returned-rows.ts';
 import { updateRows } from '../write/update.ts';
 import { StalePlan, type WriteContext } from '../write/write-context.ts';
-import type { RaceCounts, WriteTarget } from '../write/write-target.ts';
+import type { RaceCounts } from '../write/write-target.ts';
 import { coldPlan } from './cold-route.ts';
 import { type EvaluationSources, evaluationFor, withParameters } from './evaluation.ts';
 import { type ExplainStatement, explainedQuery, explanation } from './explain.ts';
@@ -49,6 +49,7 @@ import { LONG_TEXT_UNITS, type RequestLimits } from './request.ts';
 import { isTransactionStatement, RequestTransaction } from './request-transaction.ts';
 import { countedRows, type StatementRecord } from './statement-record.ts';
 import { VIEWS_DEEP_MAX, viewPlan } from './view-query.ts';
+import { writeResult } from './write-result.ts';
 
 /** Times that a statement is planned again because its table changed under it. */
 const REPLANS_MAX = 10;
@@ -58,7 +59,7 @@ export interface SessionServices {
   readonly catalog: Catalog;
   readonly compiler: StatementCompiler;
   /** Where statements outside of explicit transactions read and write. */
-  readonly autocommit: WriteTarget;
+  readonly autocommit: Autocommit;
   /** Told by statements that write what the general executor has computed. */
   readonly races: RaceCounts;
   readonly transactions: Transactions;
@@ -110,6 +111,8 @@ export interface SessionOptions {
   readonly clientAddress?: string | undefined;
   /** Ends SELECTs that read for long when nobody waits for their answer any more. Asked only by those. */
   readonly signal?: (() => AbortSignal) | undefined;
+  /** Statements that write name their commits. */
+  readonly namesCommits?: boolean | undefined;
 }
 
 /** One caller's requests. It holds no resources between requests, so it needs no closing. */
@@ -119,6 +122,7 @@ export class Session {
   readonly #requestId: string | undefined;
   readonly #clientAddress: string | undefined;
   readonly #signal: (() => AbortSignal) | undefined;
+  readonly #namesCommits: boolean;
   #namespace: string;
 
   constructor(services: SessionServices, principal: Principal, options: SessionOptions = {}) {
@@ -127,6 +131,7 @@ export class Session {
     this.#requestId = options.requestId;
     this.#clientAddress = options.clientAddress;
     this.#signal = options.signal;
+    this.#namesCommits = options.namesCommits ?? false;
     this.#namespace = options.namespace ?? 'default';
   }
 
@@ -149,7 +154,8 @@ export class Session {
     const { evaluation, timers, transactions, queries, requestLimits: limits, onStatement } = this.#services;
     const { clock, random } = evaluation;
     const principal = this.#principal;
-    const transaction = new RequestTransaction(transactions, () => `sql-req-${this.#requestId ?? uuidV7(clock, random)}`);
+    const owner = (): string => `sql-req-${this.#requestId ?? uuidV7(clock, random)}`;
+    const transaction = new RequestTransaction(transactions, { owner, namesCommits: this.#namesCommits });
     const run = (text: string, parameters: readonly Cell[], streams: boolean): Promise<StatementAnswer> =>
       this.#run(text, parameters, {
         principal,
@@ -381,7 +387,7 @@ export class Session {
     transaction.refuseTable(table);
     const grant = this.#grant(table, principal, kind);
     if (returning !== undefined) this.#grant(table, principal, 'select');
-    const target = transaction.current ?? autocommit;
+    const target = transaction.writeTarget(autocommit);
     return { target, grant, evaluation: evaluationFor(evaluation, principal, parameters), queries, races, isHeard, cold };
   }
 
@@ -488,13 +494,4 @@ function demandedTexts({ demanded }: SelectPlan, evaluation: WriteContext['evalu
     if (found !== undefined) texts.set(column, found);
   }
   return texts;
-}
-
-const DML_VERBS = { insert: 'Inserted', update: 'Updated', delete: 'Deleted' } as const;
-
-function writeResult({ kind, returning }: Omit<WritingPlan, 'table'>, written: Written, { userId: asUser }: Principal): StatementResult {
-  if (typeof written === 'number') {
-    return { kind: 'message', message: `${DML_VERBS[kind]} ${written} row(s)`, rowCount: written, dml: kind, asUser };
-  }
-  return { kind: 'rows', columns: returning?.select.columns ?? [], rows: written, asUser };
 }

@@ -2,7 +2,7 @@ import { VirtualTime } from '@kalamdb/testing';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { SLICE_MILLIS, SLICED_WORK_MAX, Slices } from './slices.ts';
-import type { Steps } from './steps.ts';
+import { STEP_ROWS, StepMeter, type Steps } from './steps.ts';
 
 const settle = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
@@ -107,4 +107,14 @@ test('too much that waits is refused, and what has begun goes on', async () => {
   }
   expect(new Set(await Promise.all(begun))).toEqual(new Set([3]));
   await idle;
+});
+
+test('a step over rows ends after so many rows, and earlier where they are long', () => {
+  const stepsOver = (row: readonly string[], rows: number): number => {
+    const meter = new StepMeter();
+    return Array.from({ length: rows }, () => meter.passed(row)).filter((ended) => ended).length;
+  };
+  expect(stepsOver(['short', 'texts'], 10 * STEP_ROWS)).toBeLessThanOrEqual(10);
+  expect(stepsOver(['short', 'texts'], 10 * STEP_ROWS)).toBeGreaterThan(8);
+  expect(stepsOver(['short', 'x'.repeat(100_000)], 10)).toBe(10);
 });

@@ -32,6 +32,8 @@ export interface CommitSources {
   readonly queries: Pick<QueryRunner, 'run'>;
   /** Absent: there is no cold tier. */
   readonly cold?: ColdLookUps | undefined;
+  /** Told the commit's name. */
+  readonly committed?: ((seq: bigint) => void) | undefined;
   isCurrent(table: Table): boolean;
 }
 
@@ -109,16 +111,16 @@ function commitSmall(sources: CommitSources, writes: TransactionWrites, { partit
       checkTables(sources, writes);
       finishSteps(write(draft, writes));
     },
-    { cold },
+    { cold, committed: sources.committed },
   );
 }
 
 /** With the latches of its partitions held; tables that it has only read may change until its turn. */
 function commitLarge(sources: CommitSources, writes: TransactionWrites, cold: LookedUp | undefined): Promise<void> {
-  const { sequencer, queries } = sources;
+  const { sequencer, queries, committed } = sources;
   const check = (): void => checkTables(sources, writes);
   check();
-  return sequencer.submitLarge((draft) => write(draft, writes), { run: (steps) => queries.run(steps), check, cold });
+  return sequencer.submitLarge((draft) => write(draft, writes), { run: (steps) => queries.run(steps), check, cold, committed });
 }
 
 /** Throws CONFLICT when a table is no longer what it was, Latched when DDL on one is under way. */

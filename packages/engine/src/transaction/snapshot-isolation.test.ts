@@ -260,7 +260,7 @@ const RUNS: readonly fc.Parameters<[Step[]]>[] = long?.seeds.map((seed) => ({
 const MORE_ROUNDS_MAX = 5;
 const TIMEOUT_MILLIS = long === undefined ? 60_000 : 3_600_000;
 
-it(
+it.skipIf(long?.placement === 'cold')(
   'interleaved transactions and autocommit statements answer as the model of snapshot isolation does',
   async () => {
     const totals: Record<string, number> = {};
@@ -291,7 +291,7 @@ it(
   TIMEOUT_MILLIS,
 );
 
-it(
+it.skipIf(long?.placement === 'hot')(
   'they do so wherever the rows lie, and whenever they move into segments',
   async () => {
     const totals: Record<string, number> = {};

@@ -3,16 +3,18 @@ import type { PartitionId, RowKey } from '@kalamdb/storage';
 import type { Table } from '../catalog/table.ts';
 import type { ColdLookUps } from '../cold/cold-look-ups.ts';
 import type { RowVersion } from '../contract.ts';
-import { LookedUp } from '../partition/cold-rows.ts';
+import { ColdRowsNeeded, LookedUp } from '../partition/cold-rows.ts';
 import type { PartitionView } from '../partition/partition-view.ts';
+import { StaleLayout } from '../partition/row-layout.ts';
 import type { Snapshot } from '../partition/snapshot.ts';
 import type { QueryRunner } from '../read/query-runner.ts';
 import type { OpenSource } from '../read/select-steps.ts';
 import { type DraftWrite, ROW_BYTES_MAX } from '../sequencer/draft.ts';
-import { LARGE_COMMIT_ROWS } from '../sequencer/large-commit.ts';
+import { LARGE_COMMIT_ROWS, LARGE_COMMIT_TEXT_UNITS } from '../sequencer/large-commit.ts';
 import type { LatchTable } from '../sequencer/latch-table.ts';
 import type { Sequencer } from '../sequencer/sequencer.ts';
 import { finishSteps, type Steps } from '../slices/steps.ts';
+import { StalePlan } from '../write/write-context.ts';
 import type { RowWriter, WriteSize, WriteTarget } from '../write/write-target.ts';
 import { commitWrites, tableChanged } from './commit-writes.ts';
 import { OwnView } from './own-view.ts';
@@ -144,7 +146,7 @@ export class Transaction implements WriteTarget {
 
   /** As {@link WriteTarget}, but what `work` throws aborts the transaction, so that nothing of it is left behind either. */
   async write<T>(size: WriteSize, work: (writer: RowWriter) => Steps<T>): Promise<T> {
-    const { table, partition, rowsMax } = size;
+    const { table, partition, rowsMax, textUnits = 0 } = size;
     this.#use();
     const writer: RowWriter = {
       latest: (of, partition, key) => this.#latest(of, partition, key),
@@ -154,21 +156,23 @@ export class Transaction implements WriteTarget {
       this.#touch(table);
       const { queries } = this.#sources;
       await this.#lookUp(size);
-      const isSmall = rowsMax <= ROWS_AT_ONCE_MAX;
+      const isSmall = rowsMax <= ROWS_AT_ONCE_MAX && textUnits <= LARGE_COMMIT_TEXT_UNITS;
       const result = isSmall ? finishSteps(work(writer)) : await queries.run(this.#whileOpen(work(writer)));
       const own = this.#writes.partition(partition);
       if (own?.isUnsorted === true) await queries.run(this.#whileOpen(own.sort()));
       return result;
     } catch (error) {
-      if (this.isOpen) this.#end({ aborted: undefined });
-      throw error;
+      const failure = outrun(error);
+      if (this.isOpen) this.#end({ aborted: failure });
+      throw failure ?? error;
     }
   }
 
   /** The snapshot's manifest stays what it is, so whatever the statement needs is known before it writes. */
-  async #lookUp({ table, partition, keys = [], known }: WriteSize): Promise<void> {
+  async #lookUp(size: WriteSize): Promise<void> {
     const { cold } = this.#sources;
-    if (cold?.mayHave(partition) !== true) return;
+    if (cold?.mayHave(size.partition) !== true) return;
+    const { table, partition, keys = [], known } = size;
     this.#cold = new LookedUp();
     this.#openSources += 1;
     try {
@@ -227,7 +231,7 @@ export class Transaction implements WriteTarget {
    * Writes everything as one commit and resolves when it is durable. Throws CONFLICT or DUPLICATE_KEY when somebody else
    * was first, and what the sequencer throws; the transaction has ended in any case.
    */
-  async commit(): Promise<void> {
+  async commit(committed?: (seq: bigint) => void): Promise<void> {
     this.#use();
     const { sequencer, latches, queries, cold } = this.#sources;
     const tables = [...this.#tables.values()];
@@ -239,7 +243,7 @@ export class Transaction implements WriteTarget {
       const gathered = this.#writes.changes();
       const own = this.#writes.rows <= LARGE_COMMIT_ROWS ? finishSteps(gathered) : await queries.run(gathered);
       const isCurrent = (table: Table): boolean => this.#sources.isCurrent(table);
-      await commitWrites({ sequencer, latches, queries, cold, isCurrent }, { ...own, tables, snapshotSeq });
+      await commitWrites({ sequencer, latches, queries, cold, isCurrent, committed }, { ...own, tables, snapshotSeq });
       this.#end('committed');
     } catch (error) {
       this.#end({ aborted: undefined });
@@ -346,4 +350,15 @@ export class Transaction implements WriteTarget {
     this.#savepoints = [];
     this.#identity.ended();
   }
+}
+
+/**
+ * What a statement is told whose table is not what it was planned for, or of which other rows are needed than were looked up: run again by itself
+ * it would only find the transaction aborted. `undefined`: it failed by itself.
+ */
+function outrun(error: unknown): KalamError | undefined {
+  const isOutrun = error instanceof StalePlan || error instanceof StaleLayout || error instanceof ColdRowsNeeded;
+  return isOutrun
+    ? kalamError('CONFLICT', { reason: 'a table changed while a statement of the transaction ran' }, { cause: error })
+    : undefined;
 }

@@ -1,7 +1,7 @@
 import type { DeletePlan } from '@kalamdb/sql';
 import type { Steps } from '../slices/steps.ts';
 import { ReturnedRows, type WriteOutcome, type Written, written } from './returned-rows.ts';
-import { findCandidates, keysOf, matchesAmong } from './row-set.ts';
+import { findCandidates, matchesAmong, sizeOf } from './row-set.ts';
 import type { WriteContext } from './write-context.ts';
 import type { RowWriter } from './write-target.ts';
 
@@ -11,13 +11,13 @@ import type { RowWriter } from './write-target.ts';
  */
 export async function deleteRows(context: WriteContext, plan: DeletePlan): Promise<Written> {
   const { table, partition } = context.grant;
-  const found = findCandidates(context, plan);
-  const { candidates, known } = found instanceof Promise ? await found : found;
+  const finding = findCandidates(context, plan);
+  const found = finding instanceof Promise ? await finding : finding;
   const { returning } = plan;
   const work = function* (writer: RowWriter): Steps<WriteOutcome> {
     const returned = returning === undefined ? undefined : new ReturnedRows(returning, context.grant, context.evaluation);
     let deleted = 0;
-    for (const row of matchesAmong(writer, context, { plan, candidates })) {
+    for (const row of matchesAmong(writer, context, { plan, candidates: found.candidates })) {
       if (row === undefined) yield;
       else {
         writer.put(table, partition, { key: row.key, cells: row.cells, deleted: true });
@@ -27,5 +27,5 @@ export async function deleteRows(context: WriteContext, plan: DeletePlan): Promi
     }
     return { count: deleted, returned };
   };
-  return written(await context.target.write({ table, partition, rowsMax: candidates.length, keys: keysOf(candidates), known }, work));
+  return written(await context.target.write(sizeOf(context.grant, found), work));
 }

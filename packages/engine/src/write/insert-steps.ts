@@ -3,7 +3,7 @@ import type { ConflictPlan, InsertPlan } from '@kalamdb/sql';
 import type { RowKey } from '@kalamdb/storage';
 import type { RowVersion } from '../contract.ts';
 import { maskRow, unmaskCells } from '../read/mask.ts';
-import { STEP_ROWS, type Steps } from '../slices/steps.ts';
+import { StepMeter, type Steps } from '../slices/steps.ts';
 import { keyParameters } from './key-parameters.ts';
 import { ReturnedRows, type WriteOutcome } from './returned-rows.ts';
 import { checkNotNull, type WriteContext } from './write-context.ts';
@@ -32,6 +32,7 @@ export function* insertSteps(
   const returned = returning === undefined ? undefined : new ReturnedRows(returning, context.grant, context.evaluation);
   const taken = insert.taken ?? (conflict?.kind === 'update' ? compiledTaken(context, conflict, rows) : undefined);
   const conflicting = taken === undefined ? undefined : new ConflictingRows(writer, context, taken);
+  const meter = new StepMeter();
   let count = 0;
   for (let index = 0; index < rows.length; index++) {
     const cells = rows[index] ?? [];
@@ -47,7 +48,7 @@ export function* insertSteps(
       count += 1;
       returned?.add(version);
     }
-    if (index % STEP_ROWS === STEP_ROWS - 1) yield;
+    if (meter.passed(cells)) yield;
   }
   return { count, returned };
 }

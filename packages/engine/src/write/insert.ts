@@ -3,7 +3,8 @@ import type { EvalContext, InsertPlan } from '@kalamdb/sql';
 import { type RowKey, rowKeyBytesMax } from '@kalamdb/storage';
 import type { Grant } from '../access/grant.ts';
 import type { Table } from '../catalog/table.ts';
-import { finishSteps, STEP_ROWS, type Steps } from '../slices/steps.ts';
+import { LARGE_COMMIT_ROWS } from '../sequencer/large-commit.ts';
+import { finishSteps, STEP_ROWS, StepMeter, type Steps, textUnits } from '../slices/steps.ts';
 import { insertSteps, type RowsToInsert, type TakenRows } from './insert-steps.ts';
 import { keyParameters } from './key-parameters.ts';
 import { type Written, written } from './returned-rows.ts';
@@ -43,7 +44,10 @@ export function writeRows(context: WriteContext, plan: InsertPlan, prepared: Row
   if (table.kind === 'stream' && table.options.ephemeral === true && !context.isHeard(partition)) {
     return Promise.resolve(returning === undefined ? 0 : []);
   }
-  const size = { table, partition, rowsMax: prepared.rows.length, keys: prepared.keys };
+  const { rows, keys } = prepared;
+  // One row cannot be cut, and many are anyway.
+  const units = rows.length > 1 && rows.length <= LARGE_COMMIT_ROWS ? rows.reduce((sum, cells) => sum + textUnits(cells), 0) : 0;
+  const size = { table, partition, rowsMax: rows.length, textUnits: units, keys };
   if (conflict !== undefined || returning !== undefined) {
     return context.target.write(size, (writer) => insertSteps(writer, context, { plan, prepared, taken })).then(written);
   }
@@ -52,6 +56,7 @@ export function writeRows(context: WriteContext, plan: InsertPlan, prepared: Row
 
 // A generator function made for each statement would cost more than all the rest of an INSERT of one row: each has a prototype.
 function* writeSteps(writer: RowWriter, { table, partition }: Grant, { rows, keys }: RowsToInsert): Steps<number> {
+  const meter = new StepMeter();
   for (let index = 0; index < rows.length; index++) {
     const cells = rows[index] ?? [];
     const key = keys?.[index];
@@ -60,7 +65,7 @@ function* writeSteps(writer: RowWriter, { table, partition }: Grant, { rows, key
       if (existing !== undefined && !existing.deleted) throw kalamError('DUPLICATE_KEY', keyParameters(table, cells));
     }
     writer.put(table, partition, { key, cells });
-    if (index % STEP_ROWS === STEP_ROWS - 1) yield;
+    if (meter.passed(cells)) yield;
   }
   return rows.length;
 }

@@ -1,20 +1,25 @@
-import { kalamError } from '@kalamdb/protocol';
+import { kalamError, type Row } from '@kalamdb/protocol';
 import type { KeyLookup, KeyRangeLookup, Predicate } from '@kalamdb/sql';
 import type { KeyRange, RowKey } from '@kalamdb/storage';
+import type { Grant } from '../access/grant.ts';
 import type { ColdReader } from '../cold/cold-reader.ts';
 import { isCold, type MergedPlace, mergedRows } from '../cold/merged-rows.ts';
 import type { RowVersion } from '../contract.ts';
 import { ColdRows } from '../partition/cold-rows.ts';
+import { weightOf } from '../partition/row-cache.ts';
 import { namedKeys, scanRange } from '../read/key-range.ts';
 import { maskRow } from '../read/mask.ts';
 import type { OpenSource } from '../read/select-steps.ts';
 import { SteadyMap } from '../slices/steady-map.ts';
-import { STEP_ROWS, type Steps } from '../slices/steps.ts';
+import { StepMeter, type Steps, textUnits } from '../slices/steps.ts';
 import type { WriteContext } from './write-context.ts';
-import type { RowWriter } from './write-target.ts';
+import type { RowWriter, WriteSize } from './write-target.ts';
 
 /** Rows that one statement may find to look at again in its turn. */
 const CANDIDATES_MAX = 1_000_000;
+
+/** Approximate heap weight of the cold rows among them, whose cells are kept for the turn. */
+const KNOWN_BYTES_MAX: number = 128 * 1024 * 1024;
 
 /** Which rows an UPDATE or DELETE is about. */
 export interface RowSetPlan {
@@ -35,11 +40,25 @@ interface Candidates {
   readonly candidates: readonly Candidate[];
   /** Those of them that were read from segments. */
   readonly known: ColdRows | undefined;
+  /** UTF-16 units of their texts, as far as they were read. */
+  readonly units: number;
 }
 
-/** The keys of candidates. */
-export function keysOf(candidates: readonly Candidate[]): readonly RowKey[] {
-  return candidates.map(({ key }) => key);
+const NO_CELLS: Row = [];
+
+/** What a statement about them is going to write. */
+export function sizeOf({ table, partition }: Grant, { candidates, known, units }: Candidates): WriteSize {
+  return {
+    table,
+    partition,
+    rowsMax: candidates.length,
+    textUnits: units,
+    // Made when they are asked for: only where the partition has segments.
+    get keys() {
+      return candidates.map(({ key }) => key);
+    },
+    known,
+  };
 }
 
 /**
@@ -49,9 +68,9 @@ export function keysOf(candidates: readonly Candidate[]): readonly RowKey[] {
 export function findCandidates(context: WriteContext, plan: RowSetPlan): Candidates | Promise<Candidates> {
   const { grant, evaluation } = context;
   const named = namedKeys(grant.table, plan.keys, evaluation);
-  if (named !== undefined) return { candidates: named.map((key) => ({ key, seq: 0n })), known: undefined };
+  if (named !== undefined) return { candidates: named.map((key) => ({ key, seq: 0n })), known: undefined, units: 0 };
   const range = scanRange(grant.table, plan.keyRange, evaluation);
-  return range === undefined ? { candidates: [], known: undefined } : scanned(context, plan, range);
+  return range === undefined ? { candidates: [], known: undefined, units: 0 } : scanned(context, plan, range);
 }
 
 async function scanned(context: WriteContext, plan: RowSetPlan, range: KeyRange): Promise<Candidates> {
@@ -78,28 +97,39 @@ interface BothParts {
 /** Scans a partition with segments; what was found in them need not be looked up again. */
 async function scanBoth(context: WriteContext, plan: RowSetPlan, { reader, both, range }: BothParts): Promise<Candidates> {
   const { place } = both;
-  const candidates: Candidate[] = [];
+  const candidates = new FoundRows();
   const known = new ColdRows(place.manifest.version);
+  let bytes = 0;
   for await (const rows of mergedRows(reader, both, range)) {
     const found = (row: RowVersion): void => {
-      add(candidates, row);
-      if (isCold(row, place)) known.set(row.key, row);
+      candidates.add(row);
+      if (!isCold(row, place)) return;
+      bytes += weightOf(row);
+      if (bytes > KNOWN_BYTES_MAX) throw kalamError('QUERY_TOO_LARGE', { max: KNOWN_BYTES_MAX, what: 'bytes of cold rows' });
+      known.set(row.key, row);
     };
     await context.queries.run(matchSteps(context, { plan, found }, rows));
   }
-  return { candidates, known };
+  return { ...candidates, known };
 }
 
 function* scanSteps(context: WriteContext, plan: RowSetPlan, reading: { source: OpenSource; range: KeyRange }): Steps<Candidates> {
   const { table, partition } = context.grant;
-  const candidates: Candidate[] = [];
-  yield* matchSteps(context, { plan, found: (row) => add(candidates, row) }, reading.source.view(table, partition).scan(reading.range));
-  return { candidates, known: undefined };
+  const rows = new FoundRows();
+  yield* matchSteps(context, { plan, found: (row) => rows.add(row) }, reading.source.view(table, partition).scan(reading.range));
+  return { ...rows, known: undefined };
 }
 
-function add(candidates: Candidate[], { key, seq }: RowVersion): void {
-  if (candidates.length === CANDIDATES_MAX) throw kalamError('QUERY_TOO_LARGE', { max: CANDIDATES_MAX, what: 'rows' });
-  candidates.push({ key, seq });
+/** What a scan has found so far. */
+class FoundRows implements Omit<Candidates, 'known'> {
+  readonly candidates: Candidate[] = [];
+  units = 0;
+
+  add({ key, seq, cells }: RowVersion): void {
+    if (this.candidates.length === CANDIDATES_MAX) throw kalamError('QUERY_TOO_LARGE', { max: CANDIDATES_MAX, what: 'rows' });
+    this.candidates.push({ key, seq });
+    this.units += textUnits(cells);
+  }
 }
 
 /** Tells of the rows that match. */
@@ -108,12 +138,10 @@ function* matchSteps(
   { plan, found }: { readonly plan: RowSetPlan; readonly found: (row: RowVersion) => void },
   rows: Iterable<RowVersion>,
 ): Steps<void> {
-  let left = STEP_ROWS;
+  const meter = new StepMeter();
   for (const row of rows) {
     if (matches(row, plan, context)) found(row);
-    if (--left > 0) continue;
-    left = STEP_ROWS;
-    yield;
+    if (meter.passed(row.cells)) yield;
   }
 }
 
@@ -125,17 +153,13 @@ export function* matchesAmong(
 ): Generator<RowVersion | undefined, void> {
   const { table, partition } = context.grant;
   const seen = new SteadyMap<RowKey, true>();
-  let left = STEP_ROWS;
+  const meter = new StepMeter();
   for (const { key, seq } of selection.candidates) {
-    if (--left === 0) {
-      left = STEP_ROWS;
-      yield undefined;
-    }
-    if (seen.has(key)) continue;
+    const row = seen.has(key) ? undefined : writer.latest(table, partition, key);
     seen.set(key, true);
-    const row = writer.latest(table, partition, key);
-    if (row === undefined || (row.seq !== seq && !matches(row, selection.plan, context))) continue;
-    yield row;
+    // Between reading a row and writing it: a long one is much of both.
+    if (meter.passed(row?.cells ?? NO_CELLS)) yield undefined;
+    if (row !== undefined && (row.seq === seq || matches(row, selection.plan, context))) yield row;
   }
 }
 

@@ -3,7 +3,7 @@ import type { UpdatePlan } from '@kalamdb/sql';
 import { maskRow, unmaskCells } from '../read/mask.ts';
 import type { Steps } from '../slices/steps.ts';
 import { ReturnedRows, type WriteOutcome, type Written, written } from './returned-rows.ts';
-import { findCandidates, keysOf, matchesAmong } from './row-set.ts';
+import { findCandidates, matchesAmong, sizeOf } from './row-set.ts';
 import { checkNotNull, type WriteContext } from './write-context.ts';
 import type { RowWriter } from './write-target.ts';
 
@@ -17,13 +17,13 @@ export async function updateRows(context: WriteContext, plan: UpdatePlan): Promi
   const { table, partition, maskedCells } = grant;
   const { returning } = plan;
   if (table.kind === 'stream') throw kalamError('STREAM_UPDATE');
-  const found = findCandidates(context, plan);
-  const { candidates, known } = found instanceof Promise ? await found : found;
+  const finding = findCandidates(context, plan);
+  const found = finding instanceof Promise ? await finding : finding;
   const work = function* (writer: RowWriter): Steps<WriteOutcome> {
     const returned = returning === undefined ? undefined : new ReturnedRows(returning, grant, evaluation);
     let changed = 0;
     let matched = 0;
-    for (const row of matchesAmong(writer, context, { plan, candidates })) {
+    for (const row of matchesAmong(writer, context, { plan, candidates: found.candidates })) {
       if (row === undefined) {
         yield;
         continue;
@@ -37,7 +37,7 @@ export async function updateRows(context: WriteContext, plan: UpdatePlan): Promi
     }
     return { count: changed, returned };
   };
-  return written(await context.target.write({ table, partition, rowsMax: candidates.length, keys: keysOf(candidates), known }, work));
+  return written(await context.target.write(sizeOf(context.grant, found), work));
 }
 
 /** Whether an UPDATE changes nothing. */

@@ -20,6 +20,8 @@ export interface WriteSize {
   readonly partition: PartitionId;
   /** Rows at most: many are written in slices. */
   readonly rowsMax: number;
+  /** UTF-16 units of the texts in those rows, as far as they are known: long ones are written in slices too. */
+  readonly textUnits?: number | undefined;
   /** The keys of the rows that it may look at or write; absent only for tables without a key. */
   readonly keys?: readonly RowKey[] | undefined;
   /** What it has read of them from the cold tier. */

@@ -324,6 +324,22 @@ export const EDGE_ERRORS = {
     visible: true,
     next: 'Subscribe again if it still makes sense.',
   },
+  COMMIT_NOT_REACHED: {
+    wire: 'COMMIT_NOT_REACHED',
+    status: 503,
+    template: 'Commit {commit} cannot be read yet; waited {seconds} s',
+    retryable: true,
+    visible: true,
+    next: 'Try again, or read without `at_least`.',
+  },
+  COMMIT_UNKNOWN: {
+    wire: 'RESYNC_REQUIRED',
+    status: 409,
+    template: 'Commit {commit} is none of this database: {reason}',
+    retryable: false,
+    visible: true,
+    next: 'Read without `at_least`.',
+  },
   MESSAGE_TOO_LARGE: {
     wire: 'MESSAGE_TOO_LARGE',
     status: 413,
@@ -355,6 +371,14 @@ export const EDGE_ERRORS = {
     retryable: false,
     visible: true,
     next: 'Correct the message.',
+  },
+  WINDOWS_FULL: {
+    wire: 'SUBSCRIPTION_FAILED',
+    status: 503,
+    template: 'The live queries with a LIMIT hold as many rows as they may; try again later',
+    retryable: true,
+    visible: true,
+    next: 'Ask for fewer rows, or end other subscriptions first.',
   },
   SENDING_BUSY: {
     wire: 'SUBSCRIPTION_FAILED',

@@ -43,7 +43,8 @@ export type WireErrorCode =
   | 'MESSAGE_TOO_LARGE'
   | 'UNSUPPORTED_DATA'
   | 'RESYNC_REQUIRED'
-  | 'SUBSCRIPTION_ENDED';
+  | 'SUBSCRIPTION_ENDED'
+  | 'COMMIT_NOT_REACHED';
 
 /** One row of the error table. */
 export interface ErrorSpec {

@@ -128,6 +128,14 @@ export const NAME_ERRORS = {
     visible: false,
     next: 'Name one of the roles.',
   },
+  LIVE_QUERY_NOT_FOUND: {
+    wire: 'SQL_EXECUTION_ERROR',
+    status: 400,
+    template: "Not found: Live query '{id}' is not running",
+    retryable: false,
+    visible: true,
+    next: 'SELECT live_id FROM system.live lists those that run.',
+  },
   VIEW_MISSING: {
     wire: 'INVALID_SQL',
     status: 400,

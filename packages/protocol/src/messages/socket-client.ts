@@ -36,6 +36,8 @@ export interface SubscribeOptionsMessage {
   readonly from?: Int64 | null;
   /** Another name of `from`. */
   readonly from_seq_id?: Int64 | null;
+  /** Extension `commit-token`: what is loaded holds this commit. Decimal text or an integer. */
+  readonly at_least?: Int64 | string | null;
 }
 
 /** Opens a live query. The id is the client's; it replaces an earlier subscription of the same id. */
@@ -67,10 +69,11 @@ export type ClientMessage = AuthenticateMessage | SubscribeMessage | NextBatchMe
 
 const rowCount = Type.Optional(Type.Union([Type.Integer({ minimum: 0 }), Type.Null()]));
 const seq = Type.Optional(Type.Union([int64Schema, Type.Null()]));
+const token = Type.Optional(Type.Union([int64Schema, Type.String(), Type.Null()]));
 
 /** Schema of {@link SubscribeOptionsMessage}. */
 export const subscribeOptionsSchema: MessageSchema<SubscribeOptionsMessage> = messageSchema<SubscribeOptionsMessage>()(
-  Type.Object({ batch_size: rowCount, last_rows: rowCount, from: seq, from_seq_id: seq }),
+  Type.Object({ batch_size: rowCount, last_rows: rowCount, from: seq, from_seq_id: seq, at_least: token }),
 );
 
 /** Schema of {@link ClientMessage}; integers as `parseJson` gives them. */

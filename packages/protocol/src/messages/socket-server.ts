@@ -35,6 +35,8 @@ export interface SubscriptionAckMessage {
   readonly subscription_id: string;
   /** Always 0; old clients need the member. */
   readonly total_rows: number;
+  /** Extension `window`: the query has a LIMIT, and its client holds the rows in order. */
+  readonly window?: { readonly limit: number };
   readonly batch_control: BatchControlMessage;
   readonly schema: readonly SchemaEntry[];
 }
@@ -44,10 +46,12 @@ export interface RowMessage {
   readonly [column: string]: JsonValue;
 }
 
-/** One batch of the initial load, `_seq` ascending. */
+/** One batch of the initial load, `_seq` ascending; of a window in its order, and number 0 replaces all that the client has. */
 export interface InitialDataBatchMessage {
   readonly type: 'initial_data_batch';
   readonly subscription_id: string;
+  /** Extension `progress`, of a batch after which changes follow: together with them it is the answer at one commit. */
+  readonly more?: true;
   readonly rows: readonly RowMessage[];
   readonly batch_control: BatchControlMessage;
 }
@@ -56,12 +60,16 @@ export interface InitialDataBatchMessage {
 export interface ChangeMessage {
   readonly type: 'change';
   readonly subscription_id: string;
+  /** Extension `progress`: the subscription is not at the end of a commit; another change or a `progress` follows at once. */
+  readonly more?: true;
   readonly change_type: 'insert' | 'update' | 'delete';
   readonly rows?: readonly RowMessage[];
   readonly old_values?: readonly RowMessage[];
+  /** Extension `window`, of an insert or update: the index that the row has after this frame. */
+  readonly positions?: readonly number[];
 }
 
-/** Only with the extension `progress`: the subscription is right up to this commit, of which it was sent nothing. */
+/** Only with the extension `progress`: the subscription is right up to this commit; nothing of it, or nothing more, follows. */
 export interface ProgressMessage {
   readonly type: 'progress';
   readonly subscription_id: string;
@@ -98,6 +106,7 @@ export const batchControlSchema: MessageSchema<BatchControlMessage> = messageSch
 );
 
 const rows = Type.Array(Type.Record(Type.String(), jsonSchema));
+const more = Type.Optional(Type.Literal(true));
 
 /** Schema of {@link ServerMessage}; integers as `parseJson` gives them. */
 export const serverMessageSchema: MessageSchema<ServerMessage> = messageSchema<ServerMessage>()(
@@ -108,16 +117,19 @@ export const serverMessageSchema: MessageSchema<ServerMessage> = messageSchema<S
       type: oneOf('subscription_ack'),
       subscription_id: Type.String(),
       total_rows: Type.Integer({ minimum: 0 }),
+      window: Type.Optional(Type.Object({ limit: Type.Integer({ minimum: 0 }) })),
       batch_control: batchControlSchema,
       schema: Type.Array(schemaEntrySchema),
     }),
-    Type.Object({ type: oneOf('initial_data_batch'), subscription_id: Type.String(), rows, batch_control: batchControlSchema }),
+    Type.Object({ type: oneOf('initial_data_batch'), subscription_id: Type.String(), more, rows, batch_control: batchControlSchema }),
     Type.Object({
       type: oneOf('change'),
       subscription_id: Type.String(),
+      more,
       change_type: oneOf('insert', 'update', 'delete'),
       rows: Type.Optional(rows),
       old_values: Type.Optional(rows),
+      positions: Type.Optional(Type.Array(Type.Integer({ minimum: 0 }))),
     }),
     Type.Object({ type: oneOf('progress'), subscription_id: Type.String(), seq: int64Schema }),
     Type.Object({ type: oneOf('error'), subscription_id: Type.String(), code: Type.String(), message: Type.String() }),

@@ -1,7 +1,7 @@
 import { Type } from 'typebox';
 import type { JsonValue } from '../json/json-value.ts';
 import type { WireType } from '../values/type-name.ts';
-import { jsonSchema, type MessageSchema, messageSchema, oneOf } from './message-schema.ts';
+import { type Int64, int64Schema, jsonSchema, type MessageSchema, messageSchema, oneOf } from './message-schema.ts';
 
 /** Body of `POST /v1/api/sql`. Unknown members are ignored. */
 export interface SqlRequest {
@@ -11,6 +11,10 @@ export interface SqlRequest {
   readonly params?: readonly JsonValue[] | null;
   /** Namespace of unqualified names; `default` when absent. */
   readonly namespace_id?: string | null;
+  /** Parts of the protocol that are wanted: `commit-token`. */
+  readonly extensions?: readonly string[] | null;
+  /** Answer from a state that holds this commit: decimal text or an integer. */
+  readonly at_least?: Int64 | string | null;
 }
 
 /** Schema of {@link SqlRequest}. */
@@ -19,6 +23,8 @@ export const sqlRequestSchema: MessageSchema<SqlRequest> = messageSchema<SqlRequ
     sql: Type.String(),
     params: Type.Optional(Type.Union([Type.Array(jsonSchema), Type.Null()])),
     namespace_id: Type.Optional(Type.Union([Type.String(), Type.Null()])),
+    extensions: Type.Optional(Type.Union([Type.Array(Type.String()), Type.Null()])),
+    at_least: Type.Optional(Type.Union([int64Schema, Type.String(), Type.Null()])),
   }),
 );
 
@@ -60,6 +66,8 @@ export interface SqlResult {
   readonly message?: string;
   /** The user the statement ran as; servers always send it, clients need not have it. */
   readonly as_user?: string;
+  /** For those who want `commit-token`: the commit that the statement has made, in decimal. */
+  readonly commit?: string;
 }
 
 /** Schema of {@link SqlResult}. */
@@ -70,6 +78,7 @@ export const sqlResultSchema: MessageSchema<SqlResult> = messageSchema<SqlResult
     row_count: Type.Integer({ minimum: 0 }),
     message: Type.Optional(Type.String()),
     as_user: Type.Optional(Type.String()),
+    commit: Type.Optional(Type.String()),
   }),
 );
 

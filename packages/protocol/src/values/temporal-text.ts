@@ -10,7 +10,7 @@ const datePattern = String.raw`(\d{4,7})-(\d{1,2})-(\d{1,2})`;
 const timePattern = String.raw`(\d{1,2}):(\d{2})(?::(\d{2})(?:\.(\d{1,30}))?)?`;
 const zonePattern = String.raw`(?: ?(?:([zZ])|([+-])(\d{2})(?::?(\d{2}))?))?`;
 const timestampText = new RegExp(`^${datePattern}(?:[tT ]${timePattern}${zonePattern})?( BC)?$`);
-const timeText = new RegExp(`^${timePattern}$`);
+const timeText = new RegExp(`^${timePattern}${zonePattern}$`);
 
 /**
  * Microseconds since the epoch of `YYYY-MM-DD[( |T)HH:MM[:SS[.f…]][Z|±HH[[:]MM]]][ BC]`, or undefined when the text is not that
@@ -38,10 +38,17 @@ export function parseDate(text: string): number | undefined {
   return daysOf(match[1], match[2], match[3], match[12] !== undefined);
 }
 
-/** Microseconds since midnight of `HH:MM[:SS[.f…]]`; rounding the fraction may give the whole day's 86 400 000 000. */
+/**
+ * Microseconds since midnight of `HH:MM[:SS[.f…]]`; rounding the fraction may give the whole day's 86 400 000 000. A zone behind it, and a date
+ * before it ({@link parseTimestamp}), are checked and left out, as PostgreSQL does.
+ */
 export function parseTime(text: string): number | undefined {
-  const match = timeText.exec(text.trim());
-  return match === null ? undefined : microsOf(match[1], match[2], match[3], match[4]);
+  const trimmed = text.trim();
+  const alone = timeText.exec(trimmed);
+  if (alone !== null) return microsOf(alone[1], alone[2], alone[3], alone[4]);
+  const match = timestampText.exec(trimmed);
+  if (match?.[4] === undefined || daysOf(match[1], match[2], match[3], match[12] !== undefined) === undefined) return undefined;
+  return microsOf(match[4], match[5], match[6], match[7]);
 }
 
 function daysOf(

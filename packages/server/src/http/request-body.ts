@@ -1,6 +1,8 @@
 import { isUtf8 } from 'node:buffer';
 import { type JsonObject, type JsonValue, kalamError, parseJson } from '@kalamdb/protocol';
 
+const INT64_MAX = 2n ** 63n - 1n;
+
 /** One text member of a body. */
 export interface TextField {
   readonly name: string;
@@ -68,6 +70,17 @@ export function nameOf(value: JsonValue | undefined): string {
   if (typeof value === 'number') return Number.isInteger(value) ? `integer \`${value}\`` : `floating point \`${value}\``;
   if (typeof value === 'bigint') return `integer \`${value}\``;
   return typeof value === 'object' ? 'map' : typeof value;
+}
+
+/** A `_seq`: a 64-bit integer, or its decimal digits for clients that cannot write large integers; `undefined`: it is none. */
+export function seqOf(value: JsonValue): bigint | undefined {
+  const seq = typeof value === 'string' && /^\d{1,19}$/.test(value) ? BigInt(value) : integerOf(value);
+  return seq === undefined || seq > INT64_MAX || seq < -INT64_MAX ? undefined : seq;
+}
+
+function integerOf(value: JsonValue): bigint | undefined {
+  if (typeof value === 'bigint') return value;
+  return typeof value === 'number' && Number.isSafeInteger(value) ? BigInt(value) : undefined;
 }
 
 /** A body that is JSON but not what the route takes, or not JSON at all. */

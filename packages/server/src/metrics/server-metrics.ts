@@ -133,6 +133,7 @@ function gauges({ database, traffic }: MetricSources): readonly Family[] {
     one('kalamdb_connections', 'Open connections, WebSockets included', () => traffic.connections),
     one('kalamdb_websocket_connections', 'Open WebSocket connections', () => traffic.sockets.count),
     one('kalamdb_subscriptions', 'Open subscriptions', () => database.figures().subscriptions),
+    one('kalamdb_subscription_groups', 'Distinct queries that they come to', () => database.figures().subscriptionGroups),
     one('kalamdb_outbox_bytes', 'Bytes that wait for slow subscribers', () => traffic.sockets.outboxBytes),
     one('kalamdb_open_transactions', 'Explicit transactions in progress', () => database.figures().transactions),
   ];

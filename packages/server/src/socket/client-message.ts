@@ -1,9 +1,8 @@
 import type { SubscribeOptions } from '@kalamdb/engine';
 import { type JsonObject, type JsonValue, kalamError, parseJson } from '@kalamdb/protocol';
-import { isObject, nameOf } from '../http/request-body.ts';
+import { isObject, nameOf, seqOf } from '../http/request-body.ts';
 
 const COUNT_MAX = 4_294_967_295;
-const INT64_MAX = 2n ** 63n - 1n;
 
 /** What a client wants for its frames. */
 export interface WantedProtocol {
@@ -82,10 +81,12 @@ function readOptions(options: JsonObject): SubscribeOptions {
   const batchSize = countMember(options, 'batch_size');
   const lastRows = countMember(options, 'last_rows');
   const from = seqMember(options, 'from') ?? seqMember(options, 'from_seq_id');
+  const atLeast = seqMember(options, 'at_least');
   return {
     ...(batchSize === undefined ? {} : { batchSize }),
     ...(lastRows === undefined ? {} : { lastRows }),
     ...(from === undefined ? {} : { from }),
+    ...(atLeast === undefined ? {} : { atLeast }),
   };
 }
 
@@ -130,14 +131,9 @@ function countMember(object: JsonObject, name: string): number | undefined {
 function seqMember(object: JsonObject, name: string): bigint | undefined {
   const value = object[name];
   if (value === undefined || value === null) return undefined;
-  const seq = typeof value === 'string' && /^\d{1,19}$/.test(value) ? BigInt(value) : integerOf(value);
-  if (seq === undefined || seq > INT64_MAX || seq < -INT64_MAX) throw wrongInteger(value, name);
+  const seq = seqOf(value);
+  if (seq === undefined) throw wrongInteger(value, name);
   return seq;
-}
-
-function integerOf(value: JsonValue): bigint | undefined {
-  if (typeof value === 'bigint') return value;
-  return typeof value === 'number' && Number.isSafeInteger(value) ? BigInt(value) : undefined;
 }
 
 function wrongInteger(value: JsonValue, name: string): Error {

@@ -1,13 +1,15 @@
 import type { Duplex } from 'node:stream';
 import { isAdmin, type LiveConnection, type LiveFrame, type Principal } from '@kalamdb/engine';
-import { KalamError, kalamError, type Timer } from '@kalamdb/protocol';
+import { KalamError, kalamError } from '@kalamdb/protocol';
 import type { WebSocket } from 'ws';
 import type { Credential } from '../auth/authenticator.ts';
 import { networkOf } from '../auth/client-address.ts';
 import { RateWindow } from '../auth/rate-limit.ts';
 import type { Edge } from '../edge.ts';
 import type { ClientMessage, WantedProtocol } from './client-message.ts';
-import { type FrameFormat, pack, plainFrame } from './encoded-frame.ts';
+import type { Deadline, Deadlines } from './deadlines.ts';
+import type { Departures } from './departures.ts';
+import { EncodedFrame, type FrameFormat, pack } from './encoded-frame.ts';
 import { type Extension, grantedExtensions } from './extensions.ts';
 import { type Incoming, understood } from './incoming.ts';
 import { encodeLiveFrame } from './live-frame.ts';
@@ -51,6 +53,10 @@ export interface ConnectionWire {
   readonly socket: Duplex;
   /** What waits in the outboxes of all connections. */
   readonly budget: OutboxBudget;
+  /** Where all outboxes are emptied. */
+  readonly departures: Departures;
+  /** When connections are looked at. */
+  readonly deadlines: Deadlines;
 }
 
 type State =
@@ -75,7 +81,8 @@ export class Connection {
   readonly #webSocket: WebSocket;
   readonly #outbox: Outbox;
   readonly #budget: OutboxBudget;
-  readonly #authTimer: Timer;
+  /** To authenticate; then to be looked at for silence; when it is cut off, to be gone. */
+  readonly #deadline: Deadline;
   readonly #messageRate = new RateWindow();
   readonly #inbox: Incoming[] = [];
   #format: FrameFormat;
@@ -104,7 +111,8 @@ export class Connection {
       onFull: () => this.#pause(),
       onDrained: () => this.#resume(),
     });
-    this.#authTimer = edge.timers.after(edge.config['websocket.auth_timeout_secs'] * 1000, () => this.#authTimeout());
+    this.#deadline = wire.deadlines.add(() => this.#due());
+    this.#deadline.set(edge.config['websocket.auth_timeout_secs'] * 1000);
     this.#listen();
     const { token } = request;
     if (token !== undefined) void this.#work(() => this.#authenticateByHeader(token));
@@ -114,6 +122,7 @@ export class Connection {
   close(code: number, reason: string): void {
     if (this.#state.kind === 'closed') return;
     this.#end();
+    this.#outbox.flush();
     this.#webSocket.close(code, shortened(reason));
   }
 
@@ -121,22 +130,6 @@ export class Connection {
   terminate(): void {
     this.#end();
     this.#webSocket.terminate();
-  }
-
-  /**
-   * Closes the connection if nothing was heard from the client for too long, or if it leaves a full outbox unread for much
-   * longer. Reading what we send counts as a sign of life.
-   */
-  checkHeartbeat(): void {
-    const now = this.#edge.clock.elapsed();
-    const { bytes, full } = this.#outbox;
-    const reads = bytes < this.#bytesWaiting;
-    this.#bytesWaiting = bytes;
-    if (reads) this.#heardAt = now;
-    if (reads || !full) this.#tookAt = now;
-    const silenceMax = this.#edge.config['websocket.client_timeout_secs'] * 1000;
-    if (now - this.#heardAt > silenceMax) this.close(1000, 'Heartbeat timeout');
-    else if (now - this.#tookAt > (this.#budget.exhausted ? silenceMax : STALLED_MILLIS_MAX)) this.#cutOff();
   }
 
   /** Closes the connection of a user who was dropped or has another role now. */
@@ -148,6 +141,43 @@ export class Connection {
   /** Tells a client that has asked for it how far its subscriptions are. */
   reportProgress(): void {
     if (this.#state.kind === 'open' && this.#state.extensions.includes('progress') && !this.#outbox.full) this.#state.live.progress();
+  }
+
+  #due(): void {
+    switch (this.#state.kind) {
+      case 'new':
+        this.#authTimeout();
+        return;
+      case 'open':
+        this.#watchHeartbeat();
+        this.#checkHeartbeat();
+        return;
+      case 'closed':
+        this.#webSocket.terminate();
+        return;
+      default:
+        this.#state satisfies never;
+    }
+  }
+
+  #watchHeartbeat(): void {
+    this.#deadline.set(this.#edge.config['websocket.heartbeat_interval_secs'] * 1000);
+  }
+
+  /**
+   * Closes the connection if nothing was heard from the client for too long, or if it leaves a full outbox unread for much
+   * longer. Reading what we send counts as a sign of life.
+   */
+  #checkHeartbeat(): void {
+    const now = this.#edge.clock.elapsed();
+    const { bytes, full } = this.#outbox;
+    const reads = bytes < this.#bytesWaiting;
+    this.#bytesWaiting = bytes;
+    if (reads) this.#heardAt = now;
+    if (reads || !full) this.#tookAt = now;
+    const silenceMax = this.#edge.config['websocket.client_timeout_secs'] * 1000;
+    if (now - this.#heardAt > silenceMax) this.close(1000, 'Heartbeat timeout');
+    else if (now - this.#tookAt > (this.#budget.exhausted ? silenceMax : STALLED_MILLIS_MAX)) this.#cutOff();
   }
 
   #formatOf(serialization: FrameFormat['serialization']): FrameFormat {
@@ -215,7 +245,7 @@ export class Connection {
     );
     this.close(1008, 'Client does not read');
     // Its memory is wanted sooner than a client that answers close frames would be waited for.
-    this.#edge.timers.after(CUT_OFF_MILLIS, () => this.#webSocket.terminate());
+    this.#deadline.set(CUT_OFF_MILLIS);
   }
 
   /** Works on messages until there are none; never two at a time. */
@@ -305,7 +335,7 @@ export class Connection {
   }
 
   async #authenticateByMessage(token: string, wanted: WantedProtocol): Promise<void> {
-    if (this.#state.kind === 'open') return this.#outbox.put(plainFrame(this.#state.success));
+    if (this.#state.kind === 'open') return this.#outbox.put(EncodedFrame.ofText(this.#state.success));
     if (!this.#edge.loginLimit.allows(networkOf(this.#request.address)))
       return this.#refuse(kalamError('TOO_MANY_LOGINS'), 1011, 'Auth rate limit exceeded');
     await this.#authenticate(token, wanted);
@@ -314,16 +344,24 @@ export class Connection {
   async #authenticate(token: string, protocol: WantedProtocol): Promise<void> {
     const principal = await this.#principalOf(token);
     if (principal === undefined || this.#state.kind === 'closed') return;
-    this.#authTimer.cancel();
+    this.#watchHeartbeat();
     const { database, config, timers } = this.#edge;
     const format = this.#formatOf(protocol.serialization);
     const sink = { deliver: (frame: LiveFrame) => this.#outbox.put(encodeLiveFrame(frame, format, timers)) };
     const subscriptionsMax = config['websocket.max_subscriptions_per_connection'];
-    const live = database.live.connect(principal, { connectionId: this.#request.id, sink, subscriptionsMax });
+    const extensions = grantedExtensions(protocol.extensions ?? []);
+    const live = database.live.connect(principal, {
+      connectionId: this.#request.id,
+      sink,
+      subscriptionsMax,
+      takesWindows: extensions.includes('window'),
+      tellsEndings: extensions.includes('progress'),
+      bytesQueued: () => this.#outbox.bytes,
+    });
     const success = authSuccessFrame(principal, protocol);
     this.#format = format;
-    this.#state = { kind: 'open', principal, live, success, extensions: grantedExtensions(protocol.extensions ?? []) };
-    this.#outbox.put(plainFrame(success));
+    this.#state = { kind: 'open', principal, live, success, extensions };
+    this.#outbox.put(EncodedFrame.ofText(success));
   }
 
   async #principalOf(token: string): Promise<Credential | undefined> {
@@ -337,15 +375,14 @@ export class Connection {
   }
 
   #authTimeout(): void {
-    if (this.#state.kind !== 'new') return;
     const seconds = this.#edge.config['websocket.auth_timeout_secs'];
-    this.#outbox.put(plainFrame(authErrorFrame(`Authentication timeout - no auth message received within ${seconds} seconds`)));
+    this.#outbox.put(EncodedFrame.ofText(authErrorFrame(`Authentication timeout - no auth message received within ${seconds} seconds`)));
     this.close(1008, 'Authentication timeout');
   }
 
   #refuse(error: KalamError, code: number, reason: string): void {
     if (this.#state.kind === 'closed') return;
-    this.#outbox.put(plainFrame(authErrorFrame(error.message)));
+    this.#outbox.put(EncodedFrame.ofText(authErrorFrame(error.message)));
     this.close(code, reason);
   }
 
@@ -354,7 +391,7 @@ export class Connection {
   }
 
   #send(text: string): void {
-    if (this.#state.kind !== 'closed') this.#outbox.put(pack(plainFrame(text), this.#format));
+    if (this.#state.kind !== 'closed') this.#outbox.put(pack(EncodedFrame.ofText(text), this.#format));
   }
 
   #pause(): void {
@@ -385,7 +422,7 @@ export class Connection {
   #end(): void {
     if (this.#state.kind === 'open') this.#state.live.close();
     this.#state = { kind: 'closed' };
-    this.#authTimer.cancel();
+    this.#deadline.cancel();
     this.#inbox.length = 0;
     this.#inboxBytes = 0;
     // a paused socket would never hear the client's close frame

@@ -1,9 +1,12 @@
 /**
- * Parts of the protocol that only clients get who ask for them (`protocol.extensions`).
+ * Parts of the protocol that only clients get who ask for them (`protocol.extensions`); docs/live-extensions.md.
  *
- * - `progress`: a live subscription that nothing has matched is told every few seconds how far the commit order has gone.
+ * - `progress`: a live subscription that nothing has matched is told every few seconds how far the commit order has gone, and frames say
+ *   where a commit ends.
+ * - `window`: live queries may have ORDER BY and LIMIT.
+ * - `commit-token`: writes over HTTP name their commits to those who ask, and a query can ask for one.
  */
-const EXTENSIONS = ['progress'] as const;
+const EXTENSIONS = ['progress', 'window', 'commit-token'] as const;
 
 /** An extension that this server speaks. */
 export type Extension = (typeof EXTENSIONS)[number];

@@ -13,7 +13,7 @@ const FORMATS: readonly FrameFormat[] = (['json', 'msgpack'] as const).flatMap((
 
 async function encoded(frame: LiveFrame, format: FrameFormat): Promise<EncodedFrame> {
   const made = encodeLiveFrame(frame, format, systemTimers);
-  return 'data' in made ? made : made.ready;
+  return 'ready' in made ? made.ready : made;
 }
 
 const unpackr = new Unpackr({ useRecords: false, mapsAsObjects: true, int64AsType: 'bigint' });
@@ -27,7 +27,7 @@ function received(frame: EncodedFrame): JsonObject {
 }
 
 function bodyOf(chars: number, encodings: string[] = []): SharedBody {
-  return new SharedBody(() => {
+  return new SharedBody(0, () => {
     encodings.push('json');
     return `"change_type":"insert","rows":[{"id":1,"body":"${'lorem ipsum '.repeat(chars / 12)}","_seq":"${SEQ}"}]`;
   });
@@ -47,6 +47,15 @@ describe.each(FORMATS)('frames as $serialization, gzip from $gzipBytesMin', (for
       });
       expect(isGzip(frame)).toBe(gzips && chars >= 480 && subscriptionId.length < 65_000);
       expect(frame.binary).toBe(isGzip(frame) || format.serialization === 'msgpack');
+    }
+  });
+
+  test('says that more follows in the head, whoever has had the same change without it', async () => {
+    const body = bodyOf(480);
+    for (const more of [false, true, undefined, true]) {
+      const frame = await encoded({ kind: 'change', subscriptionId: 's', body, more }, format);
+      const head = { type: 'change', subscription_id: 's', ...(more === true ? { more } : {}) };
+      expect(received(frame)).toEqual({ ...head, ...(parseJson(`{${body.json()}}`) as JsonObject) });
     }
   });
 
@@ -102,7 +111,7 @@ describe('a body that many receive', () => {
 
   test('stays plain when gzip would not make it smaller', () => {
     const noise = Buffer.from(globalThis.crypto.getRandomValues(new Uint8Array(900))).toString('base64');
-    const body = new SharedBody(() => `"rows":["${noise.slice(0, 480)}"]`);
+    const body = new SharedBody(0, () => `"rows":["${noise.slice(0, 480)}"]`);
     const frame = { kind: 'change', subscriptionId: 's', body } as const;
     const made = encodeLiveFrame(frame, { serialization: 'json', gzipBytesMin: 512 }, systemTimers) as EncodedFrame;
     expect(made.data.length).toBeLessThanOrEqual(`{"type":"change","subscription_id":"s",${body.json()}}`.length);

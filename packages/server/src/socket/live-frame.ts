@@ -1,9 +1,9 @@
 import type { LiveFrame, SharedBody } from '@kalamdb/engine';
 import { type JsonObject, jsonString, parseJson, type Timers } from '@kalamdb/protocol';
-import { type EncodedFrame, type FrameFormat, type PendingFrame, pack, plainFrame } from './encoded-frame.ts';
+import { EncodedFrame, type FrameFormat, type PendingFrame, pack } from './encoded-frame.ts';
 import { MsgpackWriter } from './msgpack-writer.ts';
 import { liveFrameText } from './server-frame.ts';
-import { SharedTail } from './shared-tail.ts';
+import { type Receiver, SharedTail } from './shared-tail.ts';
 
 /** Characters of JSON that are written as MessagePack in one turn of the event loop: about a millisecond's work. */
 const SLICE_CHARS_MAX = 65_536;
@@ -21,19 +21,14 @@ const writer = new MsgpackWriter();
 export function encodeLiveFrame(frame: LiveFrame, format: FrameFormat, timers: Timers): EncodedFrame | PendingFrame {
   const { serialization } = format;
   if (frame.kind === 'change') {
-    const { body, subscriptionId } = frame;
-    const tail = tailOf(body, serialization);
-    return tail.frame(
-      subscriptionId,
-      serialization === 'json' ? () => jsonHead(subscriptionId) : (it) => msgpackHead(subscriptionId, it),
-      format,
-    );
+    const tail = tailOf(frame.body, serialization);
+    return tail.frame(frame, serialization === 'json' ? () => jsonHead(frame) : (it) => msgpackHead(frame, it), format);
   }
   // Errors are JSON on every connection.
-  if (serialization === 'json' || frame.kind === 'error') return pack(plainFrame(liveFrameText(frame)), format);
+  if (serialization === 'json' || frame.kind === 'error') return pack(EncodedFrame.ofText(liveFrameText(frame)), format);
   if (frame.kind === 'batch' && charsOf(frame.rows) > SLICE_CHARS_MAX) return largeBatch(frame, format, timers);
   writer.value(parseJson(liveFrameText(frame)));
-  return pack({ data: writer.take(), binary: true }, format);
+  return pack(EncodedFrame.ofBytes([writer.take()], { binary: true }), format);
 }
 
 function tailOf(body: SharedBody, serialization: FrameFormat['serialization']): SharedTail {
@@ -45,17 +40,17 @@ function tailOf(body: SharedBody, serialization: FrameFormat['serialization']): 
   return tail;
 }
 
-function jsonHead(subscriptionId: string): Buffer {
-  return Buffer.from(`{"type":"change","subscription_id":${jsonString(subscriptionId)},`);
+function jsonHead({ subscriptionId, more = false }: Receiver): Buffer {
+  return Buffer.from(`{"type":"change","subscription_id":${jsonString(subscriptionId)},${more ? '"more":true,' : ''}`);
 }
 
 function jsonTail(body: SharedBody): SharedTail {
   return new SharedTail(Buffer.from(`${body.json()}}`), { binary: false, members: 0 });
 }
 
-function msgpackHead(subscriptionId: string, { members }: SharedTail): Buffer {
-  writer.mapHead(members + 2);
-  writer.members({ type: 'change', subscription_id: subscriptionId });
+function msgpackHead({ subscriptionId, more = false }: Receiver, { members }: SharedTail): Buffer {
+  writer.mapHead(members + (more ? 3 : 2));
+  writer.members({ type: 'change', subscription_id: subscriptionId, ...(more ? { more } : {}) });
   return writer.take();
 }
 
@@ -79,7 +74,7 @@ function largeBatch(frame: BatchFrame, format: FrameFormat, timers: Timers): Pen
     writer.members(around);
     writer.text('rows');
     writer.arrayHead(rows.length);
-    const packed = pack({ data: Buffer.concat([writer.take(), ...slices]), binary: true }, format);
+    const packed = pack(EncodedFrame.ofBytes([writer.take(), ...slices], { binary: true }), format);
     return 'ready' in packed ? packed.ready : packed;
   });
   return { plainBytes: charsOf(rows), ready };

@@ -1,17 +1,20 @@
 import type { Duplex } from 'node:stream';
 import type { WebSocket } from 'ws';
+import type { Departures } from './departures.ts';
 import type { EncodedFrame, PendingFrame } from './encoded-frame.ts';
 import type { OutboxBudget } from './outbox-budget.ts';
 
 /** What an outbox needs to know. */
 export interface OutboxOptions {
   readonly webSocket: WebSocket;
-  /** The socket under it, to send the frames of one turn in one go. */
+  /** The socket under it, to which whole frames are written. */
   readonly socket: Duplex;
   /** Bytes that may wait for the client before {@link onFull}. */
   readonly bytesMax: number;
   /** What waits in the outboxes of all connections. */
   readonly budget: OutboxBudget;
+  /** Where all outboxes are emptied. */
+  readonly departures: Departures;
   /** The client is slower than what it gets; called once until {@link onDrained}. */
   readonly onFull: () => void;
   readonly onDrained: () => void;
@@ -24,18 +27,21 @@ interface Waiting {
 }
 
 /**
- * The way of frames to one client, in the order in which they were put in. Frames of one turn of the event loop leave in
+ * The way of frames to one client, in the order in which they were put in. Those that are there when its turn comes leave in
  * one write. A frame that is still being compressed holds up those behind it. The outbox never drops and never refuses:
  * whoever fills it is told when it is over its budget, and again when at most half of the budget is waiting.
  */
 export class Outbox {
   readonly #options: OutboxOptions;
+  /** Frames that may leave. */
+  #leaving: Buffer[] = [];
+  #leavingBytes = 0;
+  /** Frames behind one that is being compressed, and that one. */
   readonly #waiting: Waiting[] = [];
   readonly #sent = (): void => this.#checkDrained();
   #waitingBytes = 0;
-  /** What the budget knows of. */
+  /** What the budget knows of; never less than what there is. */
   #counted = 0;
-  #corked = false;
   #full = false;
   #ended = false;
   #pong: Buffer | undefined;
@@ -46,7 +52,7 @@ export class Outbox {
 
   /** Bytes that have not been handed to the operating system. */
   get bytes(): number {
-    return this.#options.webSocket.bufferedAmount + this.#waitingBytes;
+    return this.#options.socket.writableLength + this.#leavingBytes + this.#waitingBytes;
   }
 
   /** Over budget, and not drained since. */
@@ -54,12 +60,12 @@ export class Outbox {
     return this.#full;
   }
 
-  /** Sends a frame, now or behind the ones that are still being compressed. */
+  /** Sends a frame soon, behind the ones that are still being compressed. */
   put(frame: EncodedFrame | PendingFrame): void {
-    if (!('data' in frame)) this.#putPending(frame);
-    else if (this.#waiting.length > 0) this.#wait({ frame, bytes: frame.data.length });
-    else this.#write(frame);
-    this.#recount();
+    if (this.#ended) return;
+    if ('ready' in frame) this.#putPending(frame);
+    else if (this.#waiting.length > 0) this.#wait({ frame, bytes: frame.wire.length });
+    else this.#leave(frame.wire);
     this.#checkFull();
   }
 
@@ -68,24 +74,44 @@ export class Outbox {
     const { webSocket } = this.#options;
     if (this.#full) this.#pong = data;
     else if (webSocket.readyState === webSocket.OPEN) {
+      this.flush();
       webSocket.pong(data, false, this.#sent);
-      this.#recount();
+      this.#count(data.length);
       this.#checkFull();
     }
+  }
+
+  /** Hands what may leave to the socket now. */
+  flush(): void {
+    const { webSocket, socket, departures } = this.#options;
+    const frames = this.#leaving;
+    if (frames.length === 0) return;
+    this.#leaving = [];
+    this.#leavingBytes = 0;
+    if (webSocket.readyState === webSocket.OPEN) departures.write(socket, frames, this.#sent);
   }
 
   /** The connection has ended: what waits is not held any longer. */
   end(): void {
     this.#ended = true;
+    this.#leaving = [];
+    this.#leavingBytes = 0;
     this.#waiting.length = 0;
     this.#waitingBytes = 0;
     this.#options.budget.add(-this.#counted);
     this.#counted = 0;
   }
 
+  #leave(wire: Buffer): void {
+    if (this.#leaving.push(wire) === 1) this.#options.departures.enter(this);
+    this.#leavingBytes += wire.length;
+    this.#count(wire.length);
+  }
+
   #wait(place: Waiting): void {
     this.#waiting.push(place);
     this.#waitingBytes += place.bytes;
+    this.#count(place.bytes);
   }
 
   #putPending(pending: PendingFrame): void {
@@ -93,53 +119,37 @@ export class Outbox {
     this.#wait(place);
     void pending.ready.then((frame) => {
       place.frame = frame;
-      this.#writeReady();
+      this.#letLeave();
     });
   }
 
-  #writeReady(): void {
+  #letLeave(): void {
+    if (this.#ended) return;
     let first = this.#waiting[0];
     while (first?.frame !== undefined) {
       this.#waiting.shift();
       this.#waitingBytes -= first.bytes;
-      this.#write(first.frame);
+      this.#leave(first.frame.wire);
       first = this.#waiting[0];
     }
-    this.#recount();
-    this.#checkFull();
     this.#checkDrained();
   }
 
-  #write(frame: EncodedFrame): void {
-    const { webSocket, socket } = this.#options;
-    if (webSocket.readyState !== webSocket.OPEN) return;
-    if (!this.#corked) {
-      this.#corked = true;
-      socket.cork();
-      process.nextTick(() => {
-        this.#corked = false;
-        socket.uncork();
-      });
-    }
-    webSocket.send(frame.data, { binary: frame.binary, compress: false }, this.#sent);
-  }
-
-  #recount(): void {
-    if (this.#ended) return;
-    const { bytes } = this;
-    this.#options.budget.add(bytes - this.#counted);
-    this.#counted = bytes;
+  #count(bytes: number): void {
+    this.#counted += bytes;
+    this.#options.budget.add(bytes);
   }
 
   #checkFull(): void {
-    if (this.#full || this.bytes <= this.#options.budget.shareOf(this.#options.bytesMax)) return;
+    if (this.#full || this.#counted <= this.#options.budget.shareOf(this.#options.bytesMax)) return;
     this.#full = true;
     this.#options.onFull();
   }
 
   #checkDrained(): void {
-    this.#recount();
-    if (!this.#full || this.#ended || this.bytes > this.#options.budget.shareOf(this.#options.bytesMax) / 2) return;
+    if (this.#ended) return;
+    this.#count(this.bytes - this.#counted);
+    if (!this.#full || this.#counted > this.#options.budget.shareOf(this.#options.bytesMax) / 2) return;
     this.#full = false;
     if (this.#pong !== undefined) this.pong(this.#pong);
     this.#pong = undefined;

@@ -25,11 +25,11 @@ export function liveFrameText(frame: LiveFrame): string {
   const id = jsonString(frame.subscriptionId);
   switch (frame.kind) {
     case 'ack':
-      return `{"type":"subscription_ack","subscription_id":${id},"total_rows":0,"batch_control":${controlText(frame.control)},"schema":${columnText(frame.schema).schema}}`;
+      return `{"type":"subscription_ack","subscription_id":${id},"total_rows":0,${windowText(frame.limit)}"batch_control":${controlText(frame.control)},"schema":${columnText(frame.schema).schema}}`;
     case 'batch':
-      return `{"type":"initial_data_batch","subscription_id":${id},"rows":[${frame.rows.join(',')}],"batch_control":${controlText(frame.control)}}`;
+      return `{"type":"initial_data_batch","subscription_id":${id},${moreText(frame)}"rows":[${frame.rows.join(',')}],"batch_control":${controlText(frame.control)}}`;
     case 'change':
-      return `{"type":"change","subscription_id":${id},${frame.body.json()}}`;
+      return `{"type":"change","subscription_id":${id},${moreText(frame)}${frame.body.json()}}`;
     case 'progress':
       return `{"type":"progress","subscription_id":${id},"seq":${frame.seq}}`;
     case 'error':
@@ -37,6 +37,14 @@ export function liveFrameText(frame: LiveFrame): string {
     default:
       return frame satisfies never;
   }
+}
+
+function windowText(limit: number | undefined): string {
+  return limit === undefined ? '' : `"window":{"limit":${limit}},`;
+}
+
+function moreText({ more = false }: { readonly more?: boolean | undefined }): string {
+  return more ? '"more":true,' : '';
 }
 
 /** `last_seq_id` is a bare 64-bit integer, never a JavaScript number. */

@@ -1,5 +1,5 @@
 import { constants, crc32, deflateRaw, deflateRawSync } from 'node:zlib';
-import { type EncodedFrame, type FrameFormat, GZIP_INLINE_BYTES_MAX, type PendingFrame, smaller } from './encoded-frame.ts';
+import { EncodedFrame, type FrameFormat, GZIP_INLINE_BYTES_MAX, type PendingFrame, smaller } from './encoded-frame.ts';
 
 const DEFLATE_OPTIONS = { level: constants.Z_BEST_SPEED };
 /** A stored block holds at most this much. */
@@ -8,6 +8,20 @@ const STORED_BYTES_MAX = 65_535;
 const GZIP_HEADER: readonly number[] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255];
 const GZIP_TRAILER_BYTES = 8;
 const STORED_HEAD_BYTES = 5;
+/** Frames of different receivers that are kept while the tail is: as many as a connection may have subscriptions by default. */
+const FRAMES_KEPT_MAX = 100;
+
+/** What one receiver's frame says before the tail. */
+export interface Receiver {
+  readonly subscriptionId: string;
+  readonly more?: boolean | undefined;
+}
+
+/** The frame of one receiver, and its gzip once somebody has wanted that. */
+interface Made {
+  readonly plain: EncodedFrame;
+  packed: EncodedFrame | undefined;
+}
 
 /**
  * The part of a frame that all its receivers share: everything behind the subscription's id. It is compressed at most once
@@ -28,8 +42,10 @@ export class SharedTail {
   readonly #plain: Buffer;
   readonly #binary: boolean;
   #deflated: Buffer | Promise<Buffer | undefined> | undefined;
-  /** The last frame made: clients name a subscription after its query, so most receivers want the same bytes. */
-  #last: { readonly id: string; readonly plain: EncodedFrame; packed: EncodedFrame | undefined } | undefined;
+  /** Clients name a subscription after its query or its number, so most receivers want the bytes of another. */
+  readonly #made = new Map<string, Made>();
+  /** The same for those with `more`. */
+  #madeWithMore: Map<string, Made> | undefined;
 
   constructor(plain: Buffer, { binary, members }: { readonly binary: boolean; readonly members: number }) {
     this.#plain = plain;
@@ -38,21 +54,29 @@ export class SharedTail {
   }
 
   /** The whole frame for a receiver; `head` makes its first bytes from the tail. */
-  frame(id: string, head: (tail: SharedTail) => Buffer, { gzipBytesMin }: Pick<FrameFormat, 'gzipBytesMin'>): EncodedFrame | PendingFrame {
-    if (this.#last?.id !== id) {
-      this.#last = { id, plain: { data: Buffer.concat([head(this), this.#plain]), binary: this.#binary }, packed: undefined };
+  frame(
+    { subscriptionId: id, more = false }: Receiver,
+    head: (tail: SharedTail) => Buffer,
+    { gzipBytesMin }: Pick<FrameFormat, 'gzipBytesMin'>,
+  ): EncodedFrame | PendingFrame {
+    if (more) this.#madeWithMore ??= new Map();
+    const kept = (more ? this.#madeWithMore : undefined) ?? this.#made;
+    let made = kept.get(id);
+    if (made === undefined) {
+      made = { plain: EncodedFrame.ofBytes([head(this), this.#plain], { binary: this.#binary }), packed: undefined };
+      if (kept.size < FRAMES_KEPT_MAX) kept.set(id, made);
     }
-    const { plain, packed } = this.#last;
-    const headBytes = plain.data.length - this.#plain.length;
-    if (plain.data.length < gzipBytesMin || headBytes > STORED_BYTES_MAX) return plain;
+    const { plain, packed } = made;
+    const headBytes = plain.length - this.#plain.length;
+    if (plain.length < gzipBytesMin || headBytes > STORED_BYTES_MAX) return plain;
     if (packed !== undefined) return packed;
     this.#deflated ??= this.#deflate();
     if (this.#deflated instanceof Promise) {
       const ready = this.#deflated.then((deflated) => (deflated === undefined ? plain : packedFrame(plain, headBytes, deflated)));
-      return { plainBytes: plain.data.length, ready };
+      return { plainBytes: plain.length, ready };
     }
-    this.#last.packed = packedFrame(plain, headBytes, this.#deflated);
-    return this.#last.packed;
+    made.packed = packedFrame(plain, headBytes, this.#deflated);
+    return made.packed;
   }
 
   #deflate(): Buffer | Promise<Buffer | undefined> {
@@ -67,14 +91,14 @@ export class SharedTail {
 }
 
 function packedFrame(plain: EncodedFrame, headBytes: number, deflated: Buffer): EncodedFrame {
-  const zipped = Buffer.allocUnsafe(GZIP_HEADER.length + STORED_HEAD_BYTES + headBytes + deflated.length + GZIP_TRAILER_BYTES);
-  zipped.set(GZIP_HEADER);
-  let offset = zipped.writeUInt8(0, GZIP_HEADER.length);
-  offset = zipped.writeUInt16LE(headBytes, offset);
-  offset = zipped.writeUInt16LE(headBytes ^ 0xffff, offset);
-  offset += plain.data.copy(zipped, offset, 0, headBytes);
-  offset += deflated.copy(zipped, offset);
-  offset = zipped.writeUInt32LE(crc32(plain.data), offset);
-  zipped.writeUInt32LE(plain.data.length >>> 0, offset);
-  return smaller(plain, zipped);
+  const { data } = plain;
+  const front = Buffer.allocUnsafe(GZIP_HEADER.length + STORED_HEAD_BYTES);
+  front.set(GZIP_HEADER);
+  let offset = front.writeUInt8(0, GZIP_HEADER.length);
+  offset = front.writeUInt16LE(headBytes, offset);
+  front.writeUInt16LE(headBytes ^ 0xffff, offset);
+  const trailer = Buffer.allocUnsafe(GZIP_TRAILER_BYTES);
+  trailer.writeUInt32LE(crc32(data), 0);
+  trailer.writeUInt32LE(data.length >>> 0, 4);
+  return smaller(plain, [front, data.subarray(0, headBytes), deflated, trailer]);
 }

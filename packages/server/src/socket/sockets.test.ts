@@ -230,9 +230,9 @@ describe('protocol extensions', () => {
     const granted = async (client: Client): Promise<unknown> => ((await client.next()) as { data: { protocol: object } }).data.protocol;
     const plain = { serialization: 'json', compression: 'gzip' };
     expect(await granted(new Client(server, { token }))).toEqual(plain);
-    expect(await granted(new Client(server, { token, query: '?extensions=window,progress,nonsense' }))).toEqual({
+    expect(await granted(new Client(server, { token, query: '?extensions=commit-token,window,progress,nonsense' }))).toEqual({
       ...plain,
-      extensions: ['progress'],
+      extensions: ['progress', 'window', 'commit-token'],
     });
     expect(await granted(new Client(server, { token, query: '?extensions=' }))).toEqual({ ...plain, extensions: [] });
     const client = new Client(server);
@@ -252,6 +252,55 @@ describe('protocol extensions', () => {
     expect(await client.next()).toMatchObject({ data: { type: 'change', rows: [{ id: 101 }] } });
     client.subscribe('s', 'SELECT * FROM app.t', { from: Number(progress.data.seq) });
     expect(progress.data.seq).toBeGreaterThan(0n);
+  });
+
+  test.each(['json', 'msgpack'])('progress: frames as %s say where a commit ends, to who asks', async (serialization) => {
+    const own = await startOwn({});
+    const query = `?serialization=${serialization}`;
+    const [told, plain] = await Promise.all([
+      Client.open(own.server, { token: own.token, query: `${query}&extensions=progress` }),
+      Client.open(own.server, { token: own.token, query }),
+    ]);
+    for (const client of [told, plain]) {
+      client.subscribe('s', 'SELECT * FROM app.t WHERE id < 3', null);
+      await client.next();
+    }
+    await sql(own, "INSERT INTO app.t VALUES (1, 'x'), (2, 'y')");
+    await sql(own, "INSERT INTO app.t VALUES (0, 'x'), (3, 'y')");
+    for (const id of [1, 2, 0]) expect((await plain.next()) as object).toMatchObject({ data: { type: 'change', rows: [{ id }] } });
+    expect(await told.next()).toMatchObject({ data: { type: 'change', more: true, rows: [{ id: 1 }] } });
+    const second = (await told.next()) as { data: object };
+    expect(second).toMatchObject({ data: { type: 'change', rows: [{ id: 2 }] } });
+    expect(second.data).not.toHaveProperty('more');
+    expect(await told.next()).toMatchObject({ data: { type: 'change', more: true, rows: [{ id: 0 }] } });
+    expect(await told.next()).toMatchObject({ data: { type: 'progress', subscription_id: 's' } });
+  });
+
+  test.each(['json', 'msgpack'])('window: ORDER BY and LIMIT as %s, refused to who has not asked', async (serialization) => {
+    const own = await startOwn({});
+    await sql(own, "INSERT INTO app.t VALUES (1, 'a'), (2, 'b'), (3, 'c')");
+    const query = `?serialization=${serialization}`;
+    const client = await Client.open(own.server, { token: own.token, query: `${query}&extensions=window` });
+    const text = 'SELECT * FROM app.t ORDER BY id DESC LIMIT 2';
+    client.subscribe('top', text);
+    expect(await client.next()).toMatchObject({ data: { type: 'subscription_ack', total_rows: 0, window: { limit: 2 } } });
+    expect(await client.next()).toMatchObject({ data: { type: 'initial_data_batch', rows: [{ id: 3 }, { id: 2 }] } });
+    await sql(own, "INSERT INTO app.t VALUES (4, 'd')");
+    expect(await client.next()).toMatchObject({ data: { change_type: 'delete', old_values: [{ id: 2 }] } });
+    expect(await client.next()).toMatchObject({ data: { change_type: 'insert', rows: [{ id: 4 }], positions: [0] } });
+    const other = await Client.open(own.server, { token: own.token, query });
+    other.subscribe('top', text);
+    expect(await other.next()).toMatchObject({ data: { type: 'error', code: 'INVALID_SQL' } });
+  });
+
+  test('commit-token: a subscription is answered behind the commit that it names', async () => {
+    const own = await startOwn({});
+    const client = await Client.open(own.server, { token: own.token });
+    client.subscribe('s', 'SELECT * FROM app.t', { at_least: '1' });
+    expect(await client.next()).toMatchObject({ data: { type: 'subscription_ack' } });
+    await client.next();
+    client.subscribe('s', 'SELECT * FROM app.t', { at_least: '9000000000000000000' });
+    expect(await client.next()).toMatchObject({ data: { type: 'error', subscription_id: 's', code: 'RESYNC_REQUIRED' } });
   });
 });
 

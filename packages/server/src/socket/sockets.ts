@@ -7,6 +7,8 @@ import type { Edge } from '../edge.ts';
 import { type PlainAnswer, refuseUpgrade } from '../http/http-exchange.ts';
 import { Connection, type ConnectionRequest } from './connection.ts';
 import { ConnectionIds } from './connection-ids.ts';
+import { Deadlines } from './deadlines.ts';
+import { Departures } from './departures.ts';
 import { extensionsOfQuery } from './extensions.ts';
 import { OutboxBudget } from './outbox-budget.ts';
 import { Rounds } from './rounds.ts';
@@ -30,6 +32,8 @@ export class Sockets {
   readonly #connections = new Set<Connection>();
   readonly #ids: ConnectionIds;
   readonly #budget: OutboxBudget;
+  readonly #departures: Departures;
+  readonly #deadlines: Deadlines;
   readonly #rounds: readonly Rounds<Connection>[];
   #allClosed: (() => void) | undefined;
 
@@ -49,13 +53,11 @@ export class Sockets {
     };
     this.#server = new WebSocketServer(options);
     this.#budget = new OutboxBudget(edge.config['websocket.outbox_total_bytes_max']);
+    this.#departures = new Departures(edge);
+    this.#deadlines = new Deadlines(edge);
     const round = (periodMillis: number, visit: (connection: Connection) => void): Rounds<Connection> =>
       new Rounds(edge.timers, { members: this.#connections, periodMillis, visit });
-    this.#rounds = [
-      round(edge.config['websocket.heartbeat_interval_secs'] * 1000, (one) => one.checkHeartbeat()),
-      round(PRINCIPAL_CHECK_MILLIS, (one) => one.checkPrincipal()),
-      round(PROGRESS_MILLIS, (one) => one.reportProgress()),
-    ];
+    this.#rounds = [round(PRINCIPAL_CHECK_MILLIS, (one) => one.checkPrincipal()), round(PROGRESS_MILLIS, (one) => one.reportProgress())];
   }
 
   /** Open connections. */
@@ -86,6 +88,7 @@ export class Sockets {
   /** Closes every connection with 1001 and waits until all are gone, at most a second. */
   async close(): Promise<void> {
     for (const round of this.#rounds) round.cancel();
+    this.#deadlines.stop();
     if (this.#connections.size === 0) return;
     const gone = new Promise<void>((resolve) => {
       this.#allClosed = resolve;
@@ -123,7 +126,8 @@ export class Sockets {
   }
 
   #open(wire: { readonly webSocket: WebSocket; readonly socket: Duplex }, request: ConnectionRequest): void {
-    const connection = new Connection(this.#edge, { ...wire, budget: this.#budget }, request);
+    const shared = { budget: this.#budget, departures: this.#departures, deadlines: this.#deadlines };
+    const connection = new Connection(this.#edge, { ...wire, ...shared }, request);
     this.#connections.add(connection);
     this.#edge.traffic.webSocketOpened(this.#connections.size);
     wire.webSocket.on('close', () => {

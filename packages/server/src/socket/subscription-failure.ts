@@ -12,6 +12,7 @@ const FRAME_CODES: ReadonlySet<WireErrorCode> = new Set<WireErrorCode>([
   'BATCH_FETCH_FAILED',
   'RESYNC_REQUIRED',
   'SUBSCRIPTION_ENDED',
+  'COMMIT_NOT_REACHED',
 ]);
 
 /** Code and text of the frame that answers a refused `subscribe` or `next_batch`. */

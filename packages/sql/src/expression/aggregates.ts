@@ -313,7 +313,8 @@ export function bindAggregate(request: AggregateRequest): BoundAggregate {
   const own = first.kind === 'value' ? coerce(first, valueArgumentType(name, first), 'implicit') : first;
   const definition = define(own.type, request);
   const argument = definition.argument === undefined ? own : coerce(own, definition.argument, 'implicit');
-  const start = request.distinct ? (context: EvalContext) => new Distinct(definition.start(context), own.type) : definition.start;
+  const sorts = definition.ordered === true ? compareCells(argument.type) : undefined;
+  const start = request.distinct ? (context: EvalContext) => new Distinct(definition.start(context), own.type, sorts) : definition.start;
   const ordered = definition.ordered === true ? { ordered: true } : {};
   return { type: definition.type, call: { argument, filter, countsRows: false, ...ordered, start } };
 }
@@ -325,15 +326,18 @@ function valueArgumentType(name: string, { literal, type }: ValueNode): DataType
   return /^(var|std)/.test(name) ? double : type;
 }
 
-/** Passes each value on once; NULLs are passed over. */
+/** Passes each value on once; NULLs are passed over. What shows the order of its values gets them sorted, as PostgreSQL finds them. */
 class Distinct implements Accumulator {
   readonly #inner: Accumulator;
   readonly #seen: Set<Cell> = new Set();
   readonly #identity: (cell: NonNullCell) => Cell;
+  readonly #sorts: ((a: NonNullCell, b: NonNullCell) => number) | undefined;
+  #waiting: NonNullCell[] = [];
 
-  constructor(inner: Accumulator, type: DataType) {
+  constructor(inner: Accumulator, type: DataType, sorts: ((a: NonNullCell, b: NonNullCell) => number) | undefined) {
     this.#inner = inner;
     this.#identity = cellIdentity(type);
+    this.#sorts = sorts;
   }
 
   add(cell: Cell): void {
@@ -342,10 +346,14 @@ class Distinct implements Accumulator {
     if (this.#seen.has(identity)) return;
     if (this.#seen.size >= DISTINCT_CELLS_MAX) throw kalamError('QUERY_TOO_LARGE', { max: DISTINCT_CELLS_MAX, what: 'distinct values' });
     this.#seen.add(identity);
-    this.#inner.add(cell);
+    if (this.#sorts === undefined) this.#inner.add(cell);
+    else this.#waiting.push(cell);
   }
 
   result(): Cell {
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    for (const cell of waiting.sort(this.#sorts)) this.#inner.add(cell);
     return this.#inner.result();
   }
 }

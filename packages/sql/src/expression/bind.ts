@@ -7,7 +7,7 @@ import { coerce } from './common-type.ts';
 import { type ComparisonOperator, comparison } from './comparison.ts';
 import { functionCall, isScalarFunction } from './functions/registry.ts';
 import { textConcatenation } from './functions/text-functions.ts';
-import { jsonOperator } from './json-operators.ts';
+import { jsonOperator, refuseJoinedDocuments } from './json-operators.ts';
 import { like } from './like.ts';
 import { caseOf, coalesce, condition, conjunction, disjunction, distinctFrom, extreme, is, not, nullif } from './logic.ts';
 import { membership } from './membership.ts';
@@ -211,6 +211,7 @@ function binaryOperation(operator: Exclude<BinaryOperator, 'and' | 'or'>, left: 
 
 function concatenation(left: Typed, right: Typed, position: number): Typed {
   const text = plainType('text');
+  refuseJoinedDocuments(left, right);
   if (!isTextual(left.type) && !isTextual(right.type)) {
     throw kalamError('TYPE_MISMATCH', { reason: `|| takes texts, not ${sqlTypeName(left.type)} and ${sqlTypeName(right.type)}` });
   }

@@ -27,6 +27,8 @@ export interface InputRow {
 export interface EvalContext {
   /** Values for `$1 … $n`: the client's parameters, then the lifted literals. */
   readonly parameters: readonly Cell[];
+  /** What a `Preparation` has made of the parameters, for plans that have one. */
+  readonly prepared?: readonly unknown[] | undefined;
   /** The statement's time: microseconds since the epoch. NOW() is the same in the whole statement. */
   readonly nowMicros: bigint;
   readonly userId: string;
@@ -36,4 +38,22 @@ export interface EvalContext {
   ulid(): string;
   /** A number in [0, 1) for RANDOM(). */
   random(): number;
+}
+
+const unreachable = (): never => {
+  throw new Error('an expression that reads only parameters looked at its context');
+};
+
+/** A context for evaluating what looks at nothing in it but the parameters. */
+export function parameterContext(parameters: readonly Cell[]): EvalContext {
+  return {
+    parameters,
+    nowMicros: 0n,
+    userId: '',
+    role: '',
+    snowflakeId: unreachable,
+    uuidV7: unreachable,
+    ulid: unreachable,
+    random: unreachable,
+  };
 }

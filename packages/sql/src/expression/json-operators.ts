@@ -35,6 +35,17 @@ export function jsonOperator(operator: '->' | '->>' | '?', left: Typed, right: T
   });
 }
 
+/**
+ * `||` joins texts; of two documents, and of one and a text as written, PostgreSQL makes one document. What it would make of them as texts is
+ * none: TYPE_MISMATCH.
+ */
+export function refuseJoinedDocuments(left: Typed, right: Typed): void {
+  const isDocument = (node: Typed): boolean => node.type.kind === 'json';
+  const isWritten = (node: Typed): boolean => node.kind === 'value' && node.literal === 'string';
+  if ((isDocument(left) && (isDocument(right) || isWritten(right))) || (isDocument(right) && isWritten(left)))
+    throw kalamError('TYPE_MISMATCH', { reason: '|| does not merge documents; cast them to TEXT to join them as texts' });
+}
+
 function stepOf(operator: string, node: Typed): Typed {
   if (isTextual(node.type)) return coerce(node, plainType('text'), 'implicit');
   if (isInteger(node.type) && operator !== '?') return coerce(node, plainType('bigint'), 'implicit');

@@ -1,7 +1,7 @@
 import { kalamError, plainType } from '@kalamdb/protocol';
 import type { Position } from '../statement/ast.ts';
 import { coerce } from './common-type.ts';
-import { constant, type Evaluator, operation, type Typed } from './typed.ts';
+import { constant, type Evaluator, operation, preparationOf, type Typed } from './typed.ts';
 
 /** Tests one text against a pattern. */
 type LikeMatcher = (text: string) => boolean;
@@ -21,6 +21,16 @@ function compileLike(pattern: string, escaper = '\\', caseInsensitive = false): 
   const tokens = tokenize(caseInsensitive ? pattern.toLowerCase() : pattern, escaper);
   const matches = tokens.includes(ANY) ? wildcards(tokens) : segments(tokens);
   return caseInsensitive ? (text) => matches(text.toLowerCase()) : matches;
+}
+
+/**
+ * The literal text that a pattern begins with: everything that matches begins with it, and nothing else matches when it is the
+ * whole pattern. Throws as compiling the pattern does.
+ */
+export function likePrefix(pattern: string, escaper: string): { readonly prefix: string; readonly isWhole: boolean } {
+  const tokens = tokenize(pattern, escapeCharacter(escaper));
+  const wild = tokens.findIndex((token) => token === ANY || token === RUN);
+  return { prefix: tokens.slice(0, wild < 0 ? tokens.length : wild).join(''), isWhole: wild < 0 };
 }
 
 function tokenize(pattern: string, escaper: string): Token[] {
@@ -116,8 +126,25 @@ export function like({ operand, pattern, escaper, caseInsensitive }: LikeParts, 
     type: plainType('boolean'),
     operands,
     position,
-    build: (value, pattern, escaper) => matching([value, pattern, escaper], caseInsensitive),
+    build: preparedMatching(operands, caseInsensitive) ?? ((...parts) => matching(parts, caseInsensitive)),
   });
+}
+
+/** For a pattern that is the caller's to keep compiled; `undefined` for others. */
+function preparedMatching([, pattern, escaper]: readonly Typed[], caseInsensitive: boolean): ((value: Evaluator) => Evaluator) | undefined {
+  const preparation = pattern === undefined ? undefined : preparationOf(pattern);
+  if (pattern === undefined || preparation === undefined || escaper?.kind !== 'constant') return undefined;
+  const { cell: escapeCell } = escaper;
+  const compiled = preparation.object((context): { readonly matches: LikeMatcher | undefined } => {
+    const text = pattern.evaluate({ cells: [], seq: 0n, deleted: false }, context);
+    const isNull = text === null || escapeCell === null;
+    return { matches: isNull ? undefined : compileLike(String(text), escapeCharacter(String(escapeCell)), caseInsensitive) };
+  });
+  return (value) => (row, context) => {
+    const cell = value(row, context);
+    const { matches } = compiled(context);
+    return cell === null || matches === undefined ? null : matches(String(cell));
+  };
 }
 
 function matching([value, pattern, escaper]: readonly (Evaluator | undefined)[], caseInsensitive: boolean): Evaluator {

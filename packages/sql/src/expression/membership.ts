@@ -4,11 +4,14 @@ import { comparison, meet } from './comparison.ts';
 import type { EvalContext } from './input-row.ts';
 import { disjunction } from './logic.ts';
 import { representation } from './type-families.ts';
-import { type Evaluator, type OperationNode, operation, type Typed } from './typed.ts';
+import { type Evaluator, type OperationNode, operation, preparationOf, type Typed } from './typed.ts';
 
-/** The members of an IN list as one execution sees them. */
+/** Members up to which a list is searched one by one: it takes no longer, and a Set takes many times the memory. */
+const SEARCHED_MEMBERS_MAX = 8;
+
+/** The members of an IN list as one execution sees them, each once. */
 interface Members {
-  readonly cells: ReadonlySet<Cell>;
+  readonly cells: ReadonlySet<Cell> | readonly Cell[];
   readonly hasNull: boolean;
 }
 
@@ -51,7 +54,8 @@ export function membership(operand: Typed, items: readonly Typed[], position: Po
 
 function contains(members: Members, cell: Cell): boolean | null {
   if (cell === null) return null;
-  if (members.cells.has(cell)) return true;
+  const { cells } = members;
+  if (cells instanceof Set ? cells.has(cell) : (cells as readonly Cell[]).includes(cell)) return true;
   return members.hasNull ? null : false;
 }
 
@@ -71,6 +75,8 @@ function hashable(operand: Typed, items: readonly Typed[]): Hashable | undefined
 
 function memberLookup(nodes: readonly Typed[]): (context: EvalContext) => Members {
   const evaluators: readonly Evaluator[] = nodes.map((node) => node.evaluate);
+  const preparation = nodes.map(preparationOf).find((found) => found !== undefined);
+  if (preparation !== undefined) return preparation.object((context) => collect(evaluators, context));
   const fixed = nodes.every((node) => node.stability === 'constant');
   let seen: EvalContext | undefined;
   let members: Members | undefined;
@@ -91,5 +97,5 @@ function collect(evaluators: readonly Evaluator[], context: EvalContext): Member
     if (cell === null) hasNull = true;
     else cells.add(cell);
   }
-  return { cells, hasNull };
+  return { cells: cells.size > SEARCHED_MEMBERS_MAX ? cells : [...cells], hasNull };
 }

@@ -51,14 +51,25 @@ export function connectiveOperands(expression: Extract<Expression, { kind: 'bina
   return operands;
 }
 
-/** Whether the expression or one inside it satisfies the test. */
-function someExpression(expression: Expression, test: (expression: Expression) => boolean): boolean {
+/** The expression and all inside it. */
+function* everyExpression(expression: Expression): Generator<Expression> {
   const pending: Expression[] = [expression];
   for (let next = pending.pop(); next !== undefined; next = pending.pop()) {
-    if (test(next)) return true;
+    yield next;
     for (const child of subexpressions(next)) pending.push(child);
   }
+}
+
+/** Whether the expression or one inside it satisfies the test. */
+function someExpression(expression: Expression, test: (expression: Expression) => boolean): boolean {
+  for (const node of everyExpression(expression)) if (test(node)) return true;
   return false;
+}
+
+/** A part of the expression that the compiled executor does not run. */
+export function unsupportedPart(expression: Expression): Extract<Expression, { kind: 'unsupported' }> | undefined {
+  for (const node of everyExpression(expression)) if (node.kind === 'unsupported') return node;
+  return undefined;
 }
 
 /** Whether the expression calls an aggregate. */

@@ -1,6 +1,7 @@
 import type { Cell, DataType } from '@kalamdb/protocol';
 import type { LiteralKind, Position } from '../statement/ast.ts';
-import type { ColumnInfo, EvalContext, InputRow } from './input-row.ts';
+import { type ColumnInfo, type EvalContext, type InputRow, parameterContext } from './input-row.ts';
+import type { Preparation } from './preparation.ts';
 
 /** A compiled expression. Pure but for what {@link Stability} says. */
 export type Evaluator = (row: InputRow, context: EvalContext) => Cell;
@@ -39,7 +40,17 @@ export interface ValueNode extends TypedBase {
   /** Fraction digits as written; 0 unless `literal` is `decimal`. */
   readonly scale: number;
   readonly negated: boolean;
-  readonly source: { readonly cell: Cell } | { readonly parameter: number; readonly client: boolean };
+  readonly source: { readonly cell: Cell } | ParameterSource;
+}
+
+/** Where the value of a parameter comes from. */
+export interface ParameterSource {
+  /** 0-based. */
+  readonly parameter: number;
+  /** Sent by the client, not lifted out of the text. */
+  readonly client: boolean;
+  /** Set: what is made of the parameter is made once for each set of parameters. */
+  readonly preparation: Preparation | undefined;
 }
 
 /** A column of the input row. */
@@ -100,13 +111,21 @@ export function operation(spec: OperationSpec): Typed {
   const { name, type, operands, position } = spec;
   const stability = leastStable(operands, spec.stability ?? 'constant');
   const perRow = stability === 'row' || stability === 'volatile';
-  const evaluators = operands.map((node) => (perRow && node.stability === 'execution' ? oncePerExecution(node.evaluate) : node.evaluate));
+  const evaluators = operands.map((node) =>
+    perRow && node.stability === 'execution' && preparationOf(node) === undefined ? oncePerExecution(node.evaluate) : node.evaluate,
+  );
   const evaluate = spec.build(...evaluators);
   if (stability === 'constant') {
     const folded = tryFold(evaluate);
     if (folded !== undefined) return constant(type, folded.cell, position);
   }
   return { kind: 'operation', name, type, operands, position, stability, evaluate };
+}
+
+/** The preparation of the plan that a literal or parameter belongs to, as written or as a value of another type. */
+export function preparationOf(node: Typed): Preparation | undefined {
+  if (node.kind === 'operation' && node.name === 'value') return node.operands[0] && preparationOf(node.operands[0]);
+  return node.kind === 'value' && 'parameter' in node.source ? node.source.preparation : undefined;
 }
 
 /** A row for evaluating what cannot look at it. */
@@ -118,24 +137,6 @@ function tryFold(evaluate: Evaluator): { readonly cell: Cell } | undefined {
   } catch {
     return undefined;
   }
-}
-
-const unreachable = (): never => {
-  throw new Error('a constant expression looked at its context');
-};
-
-/** A context for evaluating what looks at nothing in it but the parameters. */
-export function parameterContext(parameters: readonly Cell[]): EvalContext {
-  return {
-    parameters,
-    nowMicros: 0n,
-    userId: '',
-    role: '',
-    snowflakeId: unreachable,
-    uuidV7: unreachable,
-    ulid: unreachable,
-    random: unreachable,
-  };
 }
 
 const FOLDING: EvalContext = parameterContext([]);

@@ -24,8 +24,9 @@ import {
   rescale,
   smallInteger,
 } from './numeric.ts';
+import type { Preparation } from './preparation.ts';
 import { isInstant, isInteger, isNumeric, isTextual } from './type-families.ts';
-import { constant, type Typed, type ValueNode } from './typed.ts';
+import { constant, type Evaluator, type ParameterSource, type Typed, type ValueNode } from './typed.ts';
 
 /** What a parameter is known to be when a statement is bound. Part of the plan cache's key. */
 export interface ParameterInfo {
@@ -34,6 +35,8 @@ export interface ParameterInfo {
   readonly scale: number;
   /** Sent by the client, not lifted out of the text. */
   readonly client: boolean;
+  /** Set for plans whose callers keep what is made of the parameters. */
+  readonly preparation?: Preparation | undefined;
 }
 
 /**
@@ -92,7 +95,7 @@ export function parameterNode(index: number, info: ParameterInfo, position: Posi
   return valueNode({
     literal: info.literal,
     scale: info.scale,
-    source: { parameter: index - 1, client: info.client },
+    source: { parameter: index - 1, client: info.client, preparation: info.preparation },
     negated: false,
     position,
   });
@@ -165,8 +168,6 @@ export function coerceValue(node: ValueNode, target: DataType, intent: Intent): 
   if ('cell' in source) {
     return constant(target, source.cell === null ? null : valueCell(source.cell, node.literal, target, intent), node.position);
   }
-  const index = source.parameter;
-  const read = valueReader(node.literal, node.negated, target, intent);
   return {
     kind: 'operation',
     name: 'value',
@@ -174,8 +175,14 @@ export function coerceValue(node: ValueNode, target: DataType, intent: Intent): 
     operands: [node],
     position: node.position,
     stability: 'execution',
-    evaluate: (_row, context) => read(context.parameters[index] ?? null),
+    evaluate: parameterReader(source, valueReader(node.literal, node.negated, target, intent)),
   };
+}
+
+function parameterReader({ parameter, preparation }: ParameterSource, read: (cell: Cell) => Cell): Evaluator {
+  if (preparation === undefined) return (_row, context) => read(context.parameters[parameter] ?? null);
+  const index = preparation.cell((parameters) => read(parameters[parameter] ?? null));
+  return (_row, context) => context.parameters[index] ?? null;
 }
 
 /** TYPE_MISMATCH between a type and the one that is wanted. */

@@ -66,18 +66,37 @@ export function aggregateText(name: string, call: FuncCall, outer: Place): Aggre
   const operands = (call.args ?? []).map((argument) => place.writer.expression(argument, place));
   if (call.agg_within_group === true || ORDERED.has(name)) return overOrder(name, call, { operands, filter, place });
   const order = call.agg_order === undefined ? '' : ` ORDER BY ${call.agg_order.map((item) => writeSorted(item, place)).join(', ')}`;
-  const distinct = call.agg_distinct === true ? 'DISTINCT ' : '';
   const [first] = operands;
+  const sorts = call.agg_distinct === true && order === '';
+  const distinct = call.agg_distinct === true ? 'DISTINCT ' : '';
   if (name === 'array_agg' && first !== undefined && operands.length === 1) {
-    return { text: `array_agg(${distinct}${first.text}${order})${filter}`, result: listPiece('', first) };
+    const list = { text: `array_agg(${distinct}${first.text}${order})${filter}`, result: listPiece('', first) };
+    return sorts ? { ...list, wrap: sortedList } : list;
   }
   if (first?.foreign === 'interval' && operands.length === 1 && call.agg_distinct !== true) {
     const found = ofIntervals(name, first, filter);
     if (found !== undefined) return found;
   }
-  if (DOCUMENTS.has(name)) return documentText(name, operands, { distinct, order, filter });
+  if (DOCUMENTS.has(name)) return documentText(name, operands, { distinct, order, filter, sorts });
   const written = isAggregate(name) ? bound(name, call, operands, place) : numeric(name, operands, place);
+  if (sorts && name === 'string_agg') return joinedList(written, filter);
   return { text: `${written.name}(${distinct}${written.operands.join(', ')}${order})${filter}`, result: written.result };
+}
+
+/** PostgreSQL sorts to find what is DISTINCT, and users see that order in a list. */
+function sortedList(list: string): string {
+  return `list_sort(${list}, 'ASC', 'NULLS LAST')`;
+}
+
+/** `string_agg(DISTINCT …)` by a list, in the order of the texts. */
+function joinedList({ operands: [value = '', separator = ''], result }: Written, filter: string): AggregateText {
+  const texts = (list: string): string => sortedList(`list_filter(${list}, lambda e: e IS NOT NULL)`);
+  const joined = `CASE WHEN len(l) > 0 THEN array_to_string(l, ${separator}) END`;
+  return {
+    text: `array_agg(DISTINCT ${value})${filter}`,
+    result,
+    wrap: (list) => `list_transform([${texts(list)}], lambda l: ${joined})[1]`,
+  };
 }
 
 /** Intervals are compared as they are; sums are made of the list of them. */
@@ -96,7 +115,12 @@ function ofIntervals(name: string, first: Piece, filter: string): AggregateText 
 function documentText(
   name: string,
   operands: readonly Piece[],
-  { distinct, order, filter }: { readonly distinct: string; readonly order: string; readonly filter: string },
+  {
+    distinct,
+    order,
+    filter,
+    sorts,
+  }: { readonly distinct: string; readonly order: string; readonly filter: string; readonly sorts: boolean },
 ): AggregateText {
   const [first, second] = operands;
   const pairs = name.endsWith('object_agg');
@@ -105,7 +129,11 @@ function documentText(
   if (!pairs || second === undefined) {
     const item = value({ ...bare(first), text: 'a' });
     const text = `array_agg(${distinct}${first.text}${order})${filter}`;
-    return { text, result: jsonDocument(''), wrap: (list) => `to_json(list_transform(${list}, lambda a: ${item}))` };
+    return {
+      text,
+      result: jsonDocument(''),
+      wrap: (list) => `to_json(list_transform(${sorts ? sortedList(list) : list}, lambda a: ${item}))`,
+    };
   }
   const key = `CAST(to_json(CAST(${first.text} AS VARCHAR)) AS VARCHAR)`;
   const entry = `(${key} || ':' || CAST(${value(second)} AS VARCHAR))`;

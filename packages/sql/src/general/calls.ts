@@ -9,6 +9,7 @@ import { VALUE_FUNCTIONS } from '../parser/postgres/calls.ts';
 import { nameText } from '../parser/postgres/converter.ts';
 import { isAggregateName, writeAggregate } from './aggregate-calls.ts';
 import { writeListCall } from './array-calls.ts';
+import type { CallTypes } from './call-writer.ts';
 import { writeExtreme } from './conditional-calls.ts';
 import { constantText, quoteText } from './duckdb-text.ts';
 import { asInterval, writeIntervalCall } from './intervals.ts';
@@ -19,13 +20,16 @@ import { formattedNumber } from './number-format.ts';
 import { writeBinary, writeNullif } from './operators.ts';
 import { foreignPiece, itemOf, type Piece, piece, typeOf } from './piece.ts';
 import { writePart, writeRegularCall } from './regular-calls.ts';
-import { type CallTypes, FURTHER_FUNCTIONS, type FurtherFunction, SCALAR_WRITERS } from './scalar-functions.ts';
+import { FURTHER_FUNCTIONS, type FurtherFunction, SCALAR_WRITERS } from './scalar-functions.ts';
 import type { Place } from './scope.ts';
 import { plainText, writeFormat } from './text-format.ts';
 import { formattedTime, readingFormat } from './time-format.ts';
 import { isWindowName, writeWindowCall } from './window-calls.ts';
 
 const MICROS_PER_DAY = 86_400_000_000n;
+
+/** The one catalog, as information_schema calls it. */
+const CATALOG = 'kalam';
 
 /** The name of a function that is called; schemas other than pg_catalog are refused. */
 export function callName(call: FuncCall, place: Place): string {
@@ -95,6 +99,11 @@ function writeContext(name: string, place: Place): Piece | undefined {
     case 'statement_timestamp':
     case 'clock_timestamp':
       return piece(constantText(nowMicros, plainType('timestamp')), plainType('timestamp'));
+    case 'current_schema':
+      return piece(quoteText(unit.namespace), plainType('text'));
+    case 'current_database':
+    case 'current_catalog':
+      return piece(quoteText(CATALOG), plainType('text'));
     case 'snowflake_id':
       return writeSnowflakeId(place);
     case 'current_date':
@@ -151,7 +160,11 @@ function writeSpecial(name: string, operands: readonly Piece[], place: Place): P
     case 'format':
       return writeFormat(operands, place);
     case 'substring':
-      return second !== undefined && operands.length === 2 && isPattern(second) ? writePart(first, second, place) : undefined;
+      if (second === undefined || !isPattern(second)) return undefined;
+      return operands.length === 2 ? writePart(first, second, place) : refuseSimilar(second, place);
+    case 'num_nulls':
+    case 'num_nonnulls':
+      return piece(`CAST(${operands.map((of) => countedNull(name, of)).join(' + ')} AS BIGINT)`, plainType('bigint'));
     case 'timezone':
       return second === undefined || operands.length > 2 ? undefined : writeZone(first, second, place);
     case 'to_date':
@@ -174,6 +187,16 @@ function writeFamily(name: string, operands: readonly Piece[], place: Place): Pi
     writeDocumentCall(name, operands, place) ??
     writeRegularCall(name, operands, place)
   );
+}
+
+function countedNull(name: 'num_nulls' | 'num_nonnulls', { text }: Piece): string {
+  return `CAST(${text} IS ${name === 'num_nulls' ? '' : 'NOT '}NULL AS BIGINT)`;
+}
+
+/** `substring(x SIMILAR pattern ESCAPE e)` has three arguments as that by position has. */
+function refuseSimilar(second: Piece, { unit }: Place): undefined {
+  const written = unit.values.constant(second);
+  return typeof written === 'string' && Number.isNaN(Number(written)) ? unit.missing('SUBSTRING with SIMILAR', undefined) : undefined;
 }
 
 function isPattern({ typed }: Piece): boolean {
@@ -306,19 +329,13 @@ function writeScalar(name: string, operands: readonly Piece[], { unit }: Place):
   const types: CallTypes = {
     result: node.type,
     operands: made.map(({ type }) => type),
-    words: operands.map((operand) => wordOf(operand, values)),
+    constants: operands.map((operand) => values.constant(operand)),
     nowMicros: unit.plan.request.nowMicros,
   };
   const texts = values
     .operands(node, operands)
     .map((text, index) => (made[index]?.type.kind === 'uuid' ? `CAST(${text} AS VARCHAR)` : text));
   return piece(write(texts, types), node.type);
-}
-
-/** The text that an argument is, as written. */
-function wordOf(operand: Piece, values: Place['unit']['values']): string | undefined {
-  const cell = values.constant(operand);
-  return typeof cell === 'string' ? cell : undefined;
 }
 
 function notFound(name: string): never {
@@ -329,9 +346,9 @@ function writeFurther(name: string, extra: FurtherFunction, operands: readonly P
   const missing = extra.arguments.length - operands.length;
   if (missing < 0 || missing > extra.optional) return notFound(name);
   const texts = operands.map((operand, index) => values.as(operand, extra.arguments[index] ?? plainType('text')));
-  const words = operands.map((operand) => wordOf(operand, values));
+  const constants = operands.map((operand) => values.constant(operand));
   const { nowMicros } = plan.request;
-  return piece(extra.write(texts, { result: extra.result, operands: extra.arguments, words, nowMicros }), extra.result);
+  return piece(extra.write(texts, { result: extra.result, operands: extra.arguments, constants, nowMicros }), extra.result);
 }
 
 /** The one vector as the other's type. */
@@ -342,5 +359,5 @@ function writeDistance(operands: readonly Piece[], values: Place['unit']['values
   const texts = operands.map((operand) =>
     operand.typed?.kind === 'value' ? values.coerced(operand, coerce(operand.typed, type, 'implicit')) : operand.text,
   );
-  return piece(write(texts, { result: plainType('float'), operands: [], words: [], nowMicros: 0n }), plainType('float'));
+  return piece(write(texts, { result: plainType('float'), operands: [], constants: [], nowMicros: 0n }), plainType('float'));
 }

@@ -1,6 +1,6 @@
 import { type Cell, cellToText, type DataType, duckdbType, type NonNullCell } from '@kalamdb/protocol';
 import { INT64_MAX, INT64_MIN } from '../expression/numeric.ts';
-import { isInstant, isInteger } from '../expression/type-families.ts';
+import { isFloating, isInstant, isInteger } from '../expression/type-families.ts';
 
 /** A name as DuckDB reads it, whatever is in it. */
 export function quoteName(name: string): string {
@@ -77,12 +77,37 @@ export function castText(text: string, from: DataType, to: DataType): string {
   if (target === 'VARCHAR') return asText(text, from);
   if (isInteger(from) && isInstant(to)) return `make_timestamp(CAST(${text} AS BIGINT))`;
   if (isInstant(from) && to.kind === 'bigint') return `epoch_us(${text})`;
-  if (duckdbType(from) === 'VARCHAR' && isInteger(to)) return integerOfText(text, target);
-  if (duckdbType(from) === 'VARCHAR' && to.kind === 'bytes') return bytesOfText(text);
-  if (duckdbType(from) === 'VARCHAR' && to.kind === 'boolean') return booleanOfText(text);
-  // A number that only the type has no room for is told from a text that is no number.
-  if (duckdbType(from) === 'VARCHAR' && to.kind === 'decimal') return `CAST(CAST(${text} AS DECIMAL(38,${to.scale})) AS ${target})`;
-  return `CAST(${text} AS ${target})`;
+  if (isFloating(from) && to.kind === 'decimal') return decimalOfDouble(text, target, to.scale);
+  return duckdbType(from) === 'VARCHAR' ? ofText(text, to) : `CAST(${text} AS ${target})`;
+}
+
+/** A text read as PostgreSQL reads it: DuckDB takes more, and other things for the same. */
+function ofText(text: string, to: DataType): string {
+  const target = duckdbType(to);
+  switch (to.kind) {
+    case 'smallint':
+    case 'int':
+    case 'bigint':
+      return integerOfText(text, target);
+    case 'double':
+    case 'float':
+      return floatingOfText(text, target);
+    case 'decimal':
+      return decimalOfText(text, target, to.scale);
+    case 'boolean':
+      return booleanOfText(text);
+    case 'bytes':
+      return bytesOfText(text);
+    case 'time':
+      return timeOfText(text);
+    case 'date':
+      return instantOfText(text, 'DATE');
+    case 'timestamp':
+    case 'datetime':
+      return instantOfText(text, 'TIMESTAMP');
+    default:
+      return `CAST(${text} AS ${target})`;
+  }
 }
 
 function asText(text: string, from: DataType): string {
@@ -102,6 +127,74 @@ function booleanOfText(text: string): string {
   return `list_transform([${text}], lambda p: ${chosen} WHEN p IS NOT NULL THEN ${refusal} END)[1]`;
 }
 
+const NUMBER_PATTERN = '\\s*[+-]?([0-9]+\\.?[0-9]*|\\.[0-9]+)([eE][+-]?[0-9]+)?\\s*';
+
+/** Digits with all that may be around them; DuckDB reads infinities, NaN and digits with `_` between them too. */
+function floatingOfText(text: string, target: string): string {
+  const refusal = `error('Could not convert string ''' || p || ''' to ${target}')`;
+  const overflow = `error('Overflow in cast of ${target} (' || trim(p) || ')')`;
+  const isNone = `regexp_full_match(p, '(?i)\\s*(nan|[+-]?inf(inity)?)\\s*')`;
+  const value = `CAST(p AS ${target})`;
+  const chosen = `WHEN ${isNone} THEN ${overflow} WHEN NOT regexp_full_match(p, '${NUMBER_PATTERN}') THEN ${refusal} WHEN isinf(${value}) THEN ${overflow}`;
+  return `list_transform([${text}], lambda p: CASE WHEN p IS NULL THEN NULL ${chosen} ELSE ${value} END)[1]`;
+}
+
+/** A number that only the type has no room for is told from a text that is no number. */
+function decimalOfText(text: string, target: string, scale: number): string {
+  const refusal = `error('Could not convert string ''' || p || ''' to ${target}')`;
+  const chosen = `WHEN regexp_full_match(p, '${NUMBER_PATTERN}') THEN ${decimalOfNumber('p', 'CAST(p AS DOUBLE)', { target, scale })}`;
+  return `list_transform([${text}], lambda p: CASE ${chosen} WHEN p IS NOT NULL THEN ${refusal} END)[1]`;
+}
+
+/** What becomes decimal of a DOUBLE is its shortest text, as it is with `round`: of -2^63 that is -9223372036854776000. */
+function decimalOfDouble(text: string, target: string, scale: number): string {
+  const overflow = `error('Overflow in cast of ${target} (' || p || ')')`;
+  const isTooLarge = `abs(p) >= CAST('1e${38 - scale}' AS DOUBLE)`;
+  const value = decimalOfNumber('CAST(p AS VARCHAR)', 'p', { target, scale });
+  return `list_transform([${text}], lambda p: CASE WHEN ${isTooLarge} THEN ${overflow} ELSE ${value} END)[1]`;
+}
+
+/** The decimal that the text of a number is. For DuckDB 9.5e-4 with two digits is 0.01: what has none of its digits within the scale is 0. */
+function decimalOfNumber(text: string, near: string, { target, scale }: { readonly target: string; readonly scale: number }): string {
+  return `CAST(CASE WHEN abs(${near}) < CAST('1e-${scale + 1}' AS DOUBLE) THEN 0 ELSE CAST(${text} AS DECIMAL(38,${scale})) END AS ${target})`;
+}
+
+const DATE_PATTERN = '[0-9]{4,7}-[0-9]{1,2}-[0-9]{1,2}';
+const TIME_PATTERN = '([01]?[0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9](\\.[0-9]{1,30})?)?';
+/** What most texts are: DuckDB reads it in the same way, and at once. */
+const PLAIN_PATTERN = `[1-9][0-9]{3}-[0-9]{2}-[0-9]{2}([tT ]${TIME_PATTERN})?`;
+const ZONE_PATTERN = '( ?([zZ]|[+-]([01][0-9]|2[0-3])(:?[0-5][0-9])?))?';
+
+/** Whether the text `p` is one of parseTimestamp (or, with a time alone, of parseTime); the calendar is left to DuckDB, which has a year 0. */
+function isInstantText(date: string, time: string): string {
+  const pattern = `regexp_full_match(p, '\\s*${date}${time}( BC)?\\s*')`;
+  return `${pattern} AND NOT regexp_matches(p, '^\\s*0+-')`;
+}
+
+/** A time of day, with a date before it and a zone behind it that say nothing; DuckDB would take a date alone for midnight, and hour 24. */
+function timeOfText(text: string): string {
+  const refusal = `error('Could not convert string ''' || p || ''' to TIME')`;
+  const isTime = isInstantText(`(${DATE_PATTERN}[tT ])?`, `${TIME_PATTERN}${ZONE_PATTERN}`);
+  const isDay = `(NOT regexp_matches(p, '${DATE_PATTERN}') OR TRY_CAST(regexp_extract(p, '${DATE_PATTERN}') AS DATE) IS NOT NULL)`;
+  const taken = `CAST(regexp_extract(regexp_replace(p, '${DATE_PATTERN}', ''), '${TIME_PATTERN}') AS TIME)`;
+  return `list_transform([${text}], lambda p: CASE WHEN ${isTime} AND ${isDay} THEN ${taken} WHEN p IS NOT NULL THEN ${refusal} END)[1]`;
+}
+
+/** A date and perhaps a time. DuckDB knows further forms, has the era behind the date, and passes over the zone, which makes another moment. */
+function instantOfText(text: string, target: 'DATE' | 'TIMESTAMP'): string {
+  const refusal = `error('Could not convert string ''' || p || ''' to ${target}')`;
+  const isInstant = isInstantText(DATE_PATTERN, `([tT ]${TIME_PATTERN}${ZONE_PATTERN})?`);
+  const date = `regexp_extract(p, '${DATE_PATTERN}') || CASE WHEN contains(p, 'BC') THEN ' (BC)' ELSE '' END`;
+  const rest = `regexp_replace(p, '${DATE_PATTERN}', '')`;
+  const zone = `replace(regexp_extract(${rest}, '[+-][0-9:]+'), ':', '')`;
+  const minutes = `CAST(substr(${zone}, 1, 3) AS INTEGER) * 60 + CAST(left(${zone}, 1) || substr(rpad(${zone}, 5, '0'), 4) AS INTEGER)`;
+  const local = `CAST(${date} || ' ' || coalesce(nullif(regexp_extract(${rest}, '${TIME_PATTERN}'), ''), '00:00') AS TIMESTAMP)`;
+  const moment = `CASE WHEN ${zone} = '' THEN ${local} ELSE ${local} - (${minutes}) * CAST('1 minute' AS INTERVAL) END`;
+  const made = target === 'DATE' ? `CAST(${date} AS DATE)` : moment;
+  const plain = `WHEN regexp_full_match(p, '${PLAIN_PATTERN}') THEN CAST(p AS ${target})`;
+  return `list_transform([${text}], lambda p: CASE ${plain} WHEN ${isInstant} THEN ${made} WHEN p IS NOT NULL THEN ${refusal} END)[1]`;
+}
+
 /** `\\x` and pairs of hexadecimal digits, else the text's own bytes. */
 function bytesOfText(text: string): string {
   const refusal = `error('Could not convert string ''' || p || ''' to BYTES')`;
@@ -109,11 +202,13 @@ function bytesOfText(text: string): string {
   return `list_transform([${text}], lambda p: CASE WHEN starts_with(p, '\\x') THEN ${digits} ELSE encode(p) END)[1]`;
 }
 
-/** Digits with a sign and blanks around them; DuckDB would round '1.5' too, where PostgreSQL fails. */
+/** Digits with a sign and blanks around them; DuckDB would round '1.5' too, where PostgreSQL fails. Those that are too many are told from what is no number. */
 function integerOfText(text: string, target: string): string {
   const refusal = `error('Could not convert string ''' || p || ''' to ${target}')`;
-  const isWhole = `p IS NULL OR regexp_full_match(p, '\\s*[+-]?[0-9]+\\s*')`;
-  return `list_transform([${text}], lambda p: CASE WHEN ${isWhole} THEN CAST(p AS ${target}) ELSE ${refusal} END)[1]`;
+  const overflow = `error('Overflow in cast of ${target} (' || trim(p) || ')')`;
+  const isWhole = `regexp_full_match(p, '\\s*[+-]?[0-9]+\\s*')`;
+  const whole = `CASE WHEN p IS NULL THEN NULL WHEN NOT ${isWhole} THEN ${refusal} ELSE coalesce(TRY_CAST(p AS ${target}), ${overflow}) END`;
+  return `list_transform([${text}], lambda p: ${whole})[1]`;
 }
 
 /**

@@ -14,7 +14,7 @@ import { writtenDocument } from './json-documents.ts';
 import { isComparison, unified, writeComparison } from './meeting.ts';
 import { writeOperator } from './operators.ts';
 import { bare, fieldAt, foreignPiece, listPiece, type Piece, piece, standIn, typeOf } from './piece.ts';
-import { rowEntries, writeRow, writeRowNullTest } from './rows.ts';
+import { rowEntries, writeRow, writeRowNullTest, writeRowQuantified } from './rows.ts';
 import { type Place, resolveColumn } from './scope.ts';
 import { shown } from './shown-text.ts';
 
@@ -81,14 +81,14 @@ function writeRarer(node: Node, place: Place): Piece {
   if ('SQLValueFunction' in node) return writeValueFunction(node.SQLValueFunction.op, place);
   if ('CoalesceExpr' in node) {
     const { args, location } = node.CoalesceExpr;
-    return unit.at(location, () => writeExtreme('coalesce', all(args, place), place));
+    return unit.at(location, () => writeExtreme('coalesce', everyOne(args, place), place));
   }
   if ('MinMaxExpr' in node) {
     const { args, op, location } = node.MinMaxExpr;
-    return unit.at(location, () => writeExtreme(op === 'IS_LEAST' ? 'least' : 'greatest', all(args, place), place));
+    return unit.at(location, () => writeExtreme(op === 'IS_LEAST' ? 'least' : 'greatest', everyOne(args, place), place));
   }
   if ('GroupingFunc' in node) {
-    const keys = all(node.GroupingFunc.args, place).map((key) => key.text);
+    const keys = everyOne(node.GroupingFunc.args, place).map((key) => key.text);
     return piece(`CAST(GROUPING(${keys.join(', ')}) AS BIGINT)`, plainType('bigint'));
   }
   if ('A_ArrayExpr' in node) return writeArray(node.A_ArrayExpr, place);
@@ -104,7 +104,7 @@ function writeRarer(node: Node, place: Place): Piece {
 }
 
 /** Every node of a list. */
-function all(nodes: readonly Node[] | undefined, place: Place): readonly Piece[] {
+function everyOne(nodes: readonly Node[] | undefined, place: Place): readonly Piece[] {
   return (nodes ?? []).map((node) => place.writer.expression(node, place));
 }
 
@@ -218,7 +218,7 @@ function writeCase(node: CaseExpr, place: Place): Piece {
 }
 
 function writeArray(array: A_ArrayExpr, place: Place): Piece {
-  const elements = all(array.elements, place);
+  const elements = everyOne(array.elements, place);
   if (elements.length === 0) return foreignPiece('CAST([] AS BIGINT[])', 'list', plainType('bigint'));
   const alike = unified(elements, 'ARRAY', place);
   return listPiece(`[${alike.texts.join(', ')}]`, alike.as(''));
@@ -275,11 +275,13 @@ function writeQuantified(link: SubLink, query: ReturnType<Place['writer']['query
   const operator = link.operName === undefined ? '=' : nameText(link.operName[0]);
   if (!isComparison(operator)) return place.unit.missing(`operator ${operator}`, location);
   const row = testexpr !== undefined && 'RowExpr' in testexpr ? (testexpr.RowExpr.args ?? []) : undefined;
-  const tested = row === undefined ? [operand(testexpr, place, location)] : all(row, place);
+  const tested = row === undefined ? [operand(testexpr, place, location)] : everyOne(row, place);
   if (tested.length !== query.outputs.length) {
     throw kalamError('INVALID_OPERATION', { reason: `subquery has too ${query.outputs.length > tested.length ? 'many' : 'few'} columns` });
   }
-  const lefts = tested.map((left, index) => {
+  const all = link.subLinkType === 'ALL_SUBLINK';
+  if (tested.length > 1) return writeRowQuantified({ operator, all }, tested, query, place);
+  const [left = ''] = tested.map((left, index) => {
     const right = query.outputs[index]?.piece.typed;
     if (left.typed === undefined || right === undefined) return left.text;
     const node = comparison(
@@ -292,7 +294,6 @@ function writeQuantified(link: SubLink, query: ReturnType<Place['writer']['query
     const made = node.operands[left.typed.kind === 'value' ? 1 : 0];
     return made === undefined ? left.text : place.unit.values.coerced(left, made);
   });
-  const left = row === undefined ? (lefts[0] ?? '') : `(${lefts.join(', ')})`;
-  if (operator === '=' && link.subLinkType === 'ANY_SUBLINK') return piece(`(${left} IN (${query.text}))`, boolean);
-  return piece(`(${left} ${operator} ${link.subLinkType === 'ALL_SUBLINK' ? 'ALL' : 'ANY'} (${query.text}))`, boolean);
+  if (operator === '=' && !all) return piece(`(${left} IN (${query.text}))`, boolean);
+  return piece(`(${left} ${operator} ${all ? 'ALL' : 'ANY'} (${query.text}))`, boolean);
 }

@@ -167,8 +167,9 @@ function writeFunction(range: RangeFunction, place: Place, left: Visible): FromT
   const { unit } = place;
   const [item, second] = range.functions ?? [];
   const [node] = item !== undefined && 'List' in item ? (item.List.items ?? []) : [];
-  if (node === undefined || !('FuncCall' in node) || second !== undefined || range.coldeflist !== undefined)
-    return unit.missing('table functions', undefined);
+  if (second !== undefined) return unit.missing('ROWS FROM with several functions', undefined);
+  if (range.coldeflist !== undefined) return unit.missing('a function with a list of column definitions', undefined);
+  if (node === undefined || !('FuncCall' in node)) return unit.missing('this function in FROM', undefined);
   const call = node.FuncCall;
   const name = callName(call, place);
   const inner = sideways(place, left);
@@ -193,6 +194,7 @@ function writeJoin(join: JoinExpr, place: Place, before: Visible): FromText {
   const { jointype = 'JOIN_INNER', larg, rarg, quals } = join;
   const words = JOINS.get(jointype);
   if (words === undefined || larg === undefined || rarg === undefined) return unit.missing(`join ${jointype}`, undefined);
+  if (join.join_using_alias !== undefined) return unit.missing('an alias of USING', undefined);
   const left = writeEntry(larg, place, before);
   const right = writeEntry(rarg, place, besides(before, left.visible));
   const shared = sharedNames(join, left.visible, right.visible, place);

@@ -1,14 +1,14 @@
-import { type DataType, duckdbType, kalamError, plainType } from '@kalamdb/protocol';
+import { type Cell, type DataType, duckdbType, kalamError, plainType } from '@kalamdb/protocol';
 import type { A_Expr, Node } from 'libpg-query';
 import { type ArithmeticOperator, arithmetic, identity, negation } from '../expression/arithmetic.ts';
 import { comparison } from '../expression/comparison.ts';
-import { jsonOperator } from '../expression/json-operators.ts';
+import { jsonOperator, refuseJoinedDocuments } from '../expression/json-operators.ts';
 import { distinctFrom } from '../expression/logic.ts';
 import { isFloating, isInteger, isTextual } from '../expression/type-families.ts';
 import type { Typed } from '../expression/typed.ts';
 import { nameText } from '../parser/postgres/converter.ts';
-import { listOfText, writeListOperator } from './array-calls.ts';
-import { castText, constantText, joinedTexts } from './duckdb-text.ts';
+import { arrayElements, listOfText, writeListOperator } from './array-calls.ts';
+import { constantText, joinedTexts } from './duckdb-text.ts';
 import { withIntervals } from './intervals.ts';
 import { jsonCall } from './json-calls.ts';
 import { writeJsonOperator } from './json-documents.ts';
@@ -130,6 +130,7 @@ export function writeBinary(operator: string, left: Piece, right: Piece, place: 
 
 function writeConcatenation(left: Piece, right: Piece, { unit }: Place): Piece {
   const [a, b] = [typeOf(left), typeOf(right)];
+  if (left.typed !== undefined && right.typed !== undefined) refuseJoinedDocuments(left.typed, right.typed);
   if (a === undefined || b === undefined || (!isTextual(a) && !isTextual(b))) {
     throw kalamError('TYPE_MISMATCH', { reason: '|| takes texts' });
   }
@@ -159,7 +160,7 @@ function writeArithmetic(operator: ArithmeticOperator, left: Piece, right: Piece
   // The remainders by -1 and by 1 are the same; by -1 DuckDB fails for the least number.
   const y = operator === '%' && isInteger(type) ? `(CASE WHEN ${divisor} = -1 THEN 1 ELSE ${divisor} END)` : divisor;
   const result = divides ? guardedDivision(symbol, x, y) : `(${x} ${symbol} ${y})`;
-  return piece(isInteger(type) || isFloating(type) ? result : castText(result, plainType('double'), type), type);
+  return piece(isInteger(type) || isFloating(type) ? result : `CAST(${result} AS ${duckdbType(type)})`, type);
 }
 
 /** Digits of the decimals that DuckDB keeps in 64 bits: it keeps results of two such in them too, and fails when they are longer. */
@@ -242,18 +243,36 @@ function writeIn(negated: boolean, lexpr: Node, rexpr: Node, place: Place): Piec
 
 function writeOverList(node: A_Expr, nodes: readonly [Node, Node], place: Place): Piece {
   const operator = nameText(node.name?.[0]);
+  const all = node.kind === 'AEXPR_OP_ALL';
   const [left, items] = nodes.map((operand) => place.writer.expression(operand, place));
   if (left === undefined || items === undefined) return place.unit.missing(`operator ${operator}`, node.location);
   const written = place.unit.values.constant(items);
   const own = typeOf(left);
+  if (!isComparison(operator)) {
+    const elements = writtenElements(nodes[1], written, place);
+    if (elements === undefined) return place.unit.missing(`operator ${operator} over a list that is not written as one`, node.location);
+    const each = elements.map((element) => writeBinary(operator, left, element, place).text);
+    return piece(each.length === 0 ? String(all) : `(${each.join(all ? ' AND ' : ' OR ')})`, boolean);
+  }
   const right = typeof written === 'string' && own !== undefined ? listOfText(written, own, place) : items;
-  if (!isComparison(operator) || right.foreign !== 'list') return place.unit.missing(`operator ${operator} over this`, node.location);
+  if (right.foreign !== 'list') return place.unit.missing(`operator ${operator} over this`, node.location);
   const type = right.element;
   const tested =
     left.typed === undefined || type === undefined
       ? left.text
       : place.unit.values.as(left, left.typed.kind === 'value' ? type : left.typed.type);
-  return piece(`(${tested} ${operator} ${node.kind === 'AEXPR_OP_ALL' ? 'ALL' : 'ANY'} (${right.text}))`, boolean);
+  const met = `${tested} ${operator} ${all ? 'ALL' : 'ANY'} (${right.text})`;
+  // For DuckDB a list that is NULL has no elements.
+  const isThere = 'A_ArrayExpr' in nodes[1] || typeof written === 'string';
+  return piece(isThere ? `(${met})` : `(CASE WHEN ${right.text} IS NULL THEN NULL ELSE ${met} END)`, boolean);
+}
+
+/** The elements of `ARRAY[…]` or `'{…}'`. */
+function writtenElements(node: Node, written: Cell | undefined, place: Place): readonly Piece[] | undefined {
+  if ('A_ArrayExpr' in node) return (node.A_ArrayExpr.elements ?? []).map((element) => place.writer.expression(element, place));
+  if (typeof written !== 'string') return undefined;
+  const { values } = place.unit;
+  return arrayElements(written).map((element) => values.literal(element === null ? 'null' : 'string', element ?? '', 0));
 }
 
 function writeBetween(node: A_Expr, operandNode: Node, bounds: Node, place: Place): Piece {

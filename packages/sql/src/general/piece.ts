@@ -1,7 +1,7 @@
 import type { Cell, DataType } from '@kalamdb/protocol';
 import { coerce } from '../expression/common-type.ts';
-import type { ColumnInfo, InputRow } from '../expression/input-row.ts';
-import { parameterContext, type Typed } from '../expression/typed.ts';
+import { type ColumnInfo, type InputRow, parameterContext } from '../expression/input-row.ts';
+import type { Typed } from '../expression/typed.ts';
 import { fractionDigits, literalValue, parameterNode } from '../expression/value.ts';
 import type { LiteralKind, Position } from '../statement/ast.ts';
 import { castText, constantText } from './duckdb-text.ts';

@@ -116,6 +116,14 @@ describe('clauses', () => {
     expect(text('SELECT row_number() OVER (ORDER BY a DESC) FROM t')).toContain('OVER (ORDER BY "t1"."a" DESC NULLS FIRST)');
   });
 
+  test('ORDER BY a constant text is no constant to DuckDB, which refuses one', () => {
+    expect(text('SELECT id FROM t, o ORDER BY CURRENT_USER()')).toContain("ORDER BY CAST('ann' AS VARCHAR) ASC NULLS LAST");
+    expect(text("SELECT string_agg(name, ',' ORDER BY CURRENT_USER) FROM o, t".replace('name', 't.name'))).toContain(
+      "CAST('ann' AS VARCHAR) ASC",
+    );
+    expect(text('SELECT id, CURRENT_USER() FROM t, o ORDER BY CURRENT_USER()')).toContain('ORDER BY 2 ASC');
+  });
+
   test('without ORDER BY rows come by the first key', () => {
     expect(text('SELECT name, id FROM t WHERE id IN (SELECT 1)')).toMatch(/ORDER BY 2 ASC NULLS LAST$/);
     expect(text('SELECT max(id) FROM t')).not.toContain('ORDER BY');

@@ -109,6 +109,8 @@ function writeValues(select: SelectStmt, place: Place): QueryText {
   return { text: `${text}${sortedOutputs(select.sortClause ?? [], outputs, place)}${rowLimits(select, place)}`, outputs };
 }
 
+const WRITES_IN_WITH = 'a statement that writes in WITH (run it first, with RETURNING, in one transaction with what uses its rows)';
+
 /** A WITH clause, and the place of what stands behind it; WITH and all its tables, without a blank at the end. */
 export function writeCommonTables(
   withClause: NonNullable<SelectStmt['withClause']>,
@@ -123,7 +125,7 @@ export function writeCommonTables(
     if (!('CommonTableExpr' in node)) continue;
     const { ctename = '', ctequery, aliascolnames, search_clause, cycle_clause, location } = node.CommonTableExpr;
     if (search_clause !== undefined || cycle_clause !== undefined) return unit.missing('SEARCH and CYCLE', location);
-    if (ctequery === undefined || !('SelectStmt' in ctequery)) return unit.missing('a statement that writes in WITH', location);
+    if (ctequery === undefined || !('SelectStmt' in ctequery)) return unit.missing(WRITES_IN_WITH, location);
     const name = unit.source.name(ctename);
     if (tables.has(name)) throw kalamError('INVALID_OPERATION', { reason: `WITH query name "${name}" specified more than once` });
     const inText = unit.plan.fresh('w');

@@ -15,7 +15,7 @@ const ALLOWED: ReadonlySet<string> = new Set(
   json_extract_string json_extract json_exists json_type json_array_length json_keys json_array json_object json_pretty to_json like_escape ilike_escape
   hex encode base64 from_base64 nfc_normalize epoch epoch_us strptime monthname dayname time_bucket xor
   list_value array_value row struct_pack struct_extract array_extract list_element list_extract list_slice list_filter list_concat list_append list_prepend
-  list_has_any list_has_all list_position list_reduce nullif any_value bit_and bit_or bit_xor
+  list_has_any list_has_all list_position list_reduce list_sort nullif any_value bit_and bit_or bit_xor
   count count_star sum avg min max bool_and bool_or string_agg array_agg var_samp var_pop stddev_samp stddev_pop corr covar_pop covar_samp regr_slope
   regr_intercept regr_r2 regr_count regr_avgx regr_avgy regr_sxx regr_syy regr_sxy mode quantile_cont quantile_disc row_number rank dense_rank
   percent_rank cume_dist ntile lag lead first_value last_value nth_value to_microseconds to_seconds to_minutes to_hours to_days to_weeks to_months to_years`

@@ -1,19 +1,8 @@
-import { type DataType, duckdbType, kalamError, plainType } from '@kalamdb/protocol';
+import { type Cell, type DataType, duckdbType, kalamError, plainType } from '@kalamdb/protocol';
+import type { CallWriter } from './call-writer.ts';
+import { rounded } from './rounding.ts';
 import { identifierText, literalText } from './text-format.ts';
-
-/** What a writer knows about a call besides the texts of its arguments. */
-export interface CallTypes {
-  readonly result: DataType;
-  /** Of the arguments, after coercion. */
-  readonly operands: readonly DataType[];
-  /** The words of arguments that are texts as written. */
-  readonly words: readonly (string | undefined)[];
-  /** The statement's time: microseconds since the epoch. */
-  readonly nowMicros: bigint;
-}
-
-/** Writes a call in DuckDB's SQL. */
-export type CallWriter = (operands: readonly string[], types: CallTypes) => string;
+import { datePart, dateTrunc } from './time-calls.ts';
 
 /** The same function under a name of DuckDB's. */
 function named(name: string): CallWriter {
@@ -52,33 +41,6 @@ const padded =
   (name: string): CallWriter =>
   ([value = '', width = '', fill = "' '"]) =>
     `${name}(${value}, ${integer(`greatest(${width}, 0)`)}, ${fill})`;
-
-const rounded =
-  (name: string): CallWriter =>
-  ([value = '', digits], { result }) =>
-    `CAST(${name}(${value}${digits === undefined ? '' : `, ${integer(digits)}`}) AS ${duckdbType(result)})`;
-
-/** EXTRACT gives seconds with their fraction; DuckDB's parts are whole. */
-const datePart: CallWriter = ([unit = '', value = ''], { words }) => {
-  const word = words[0]?.toLowerCase();
-  if (word === 'second' || word === 'seconds') return `(CAST(date_part('microseconds', ${value}) AS DOUBLE) / CAST(1000000 AS DOUBLE))`;
-  if (word === 'millisecond' || word === 'milliseconds')
-    return `(CAST(date_part('microseconds', ${value}) AS DOUBLE) / CAST(1000 AS DOUBLE))`;
-  return `CAST(date_part(${unit}, ${value}) AS DOUBLE)`;
-};
-
-/**
- * Centuries and millennia begin with a year 1. The unit is no constant for DuckDB: from `date_trunc('month', t) <> constant` it would conclude
- * that rows without `t` fit too.
- */
-const dateTrunc: CallWriter = ([unit = '', value = ''], { words }) => {
-  const word = words[0]?.toLowerCase();
-  if (word !== 'century' && word !== 'millennium') {
-    return `CAST(date_trunc(CASE WHEN ${value} IS NULL THEN NULL ELSE ${unit} END, ${value}) AS TIMESTAMP)`;
-  }
-  const year = "CAST('1 year' AS INTERVAL)";
-  return `CAST(date_trunc(${unit}, ${value} - ${year}) + ${year} AS TIMESTAMP)`;
-};
 
 /** An empty delimiter leaves the text whole. */
 const splitPart: CallWriter = ([value = '', delimiter = '', part = '']) =>
@@ -190,13 +152,13 @@ function further(takes: readonly DataType[], result: DataType, write: CallWriter
 }
 
 /** Bytes as a text: PostgreSQL ends the lines of base64 after 76 characters. */
-function encoded(value: string, format: string | undefined): string {
+function encoded(value: string, format: Cell | undefined): string {
   if (format === 'hex') return `lower(hex(${value}))`;
   if (format === 'base64') return `rtrim(regexp_replace(base64(${value}), '(.{76})', '\\1' || chr(10), 'g'), chr(10))`;
   throw kalamError('NOT_IMPLEMENTED', { what: 'ENCODE with a format other than hex and base64' });
 }
 
-function decoded(value: string, format: string | undefined): string {
+function decoded(value: string, format: Cell | undefined): string {
   if (format === 'hex') return `from_hex(${value})`;
   if (format === 'base64') return `from_base64(replace(${value}, chr(10), ''))`;
   throw kalamError('NOT_IMPLEMENTED', { what: 'DECODE with a format other than hex and base64' });
@@ -237,8 +199,8 @@ export const FURTHER_FUNCTIONS: Readonly<Record<string, FurtherFunction>> = {
   quote_literal: further([text], text, ([value = '']) => literalText(value)),
   quote_nullable: further([text], text, ([value = '']) => `coalesce(${literalText(value)}, 'NULL')`),
   quote_ident: further([text], text, ([value = '']) => identifierText(value)),
-  encode: further([bytes, text], text, ([value = ''], { words }) => encoded(value, words[1])),
-  decode: further([text, text], bytes, ([value = ''], { words }) => decoded(value, words[1])),
+  encode: further([bytes, text], text, ([value = ''], { constants }) => encoded(value, constants[1])),
+  decode: further([text, text], bytes, ([value = ''], { constants }) => decoded(value, constants[1])),
   normalize: further([text], text, named('nfc_normalize')),
   to_number: further([text, text], double, ([value = '']) => `CAST(regexp_replace(${value}, '[^0-9.+-]', '', 'g') AS DOUBLE)`),
   make_time: further([bigint, bigint, double], plainType('time'), named('make_time')),

@@ -119,11 +119,28 @@ function distinctText(select: SelectStmt, outputs: readonly Output[], place: Pla
   if (select.distinctClause === undefined) return '';
   const keys = select.distinctClause.filter((node) => Object.keys(node).length > 0);
   if (keys.length === 0) return 'DISTINCT ';
-  const texts = keys.map((node) => {
-    const index = ordinalOf(node, outputs, 'DISTINCT ON', place) ?? aliasOf(node, outputs, place);
+  const textOf = (node: Node, clauseName: string): string => {
+    const index = ordinalOf(node, outputs, clauseName, place) ?? aliasOf(node, outputs, place);
     return index === undefined ? place.writer.expression(node, place).text : (outputs[index]?.piece.text ?? '');
-  });
+  };
+  const texts = keys.map((node) => textOf(node, 'DISTINCT ON'));
+  const sorted = (select.sortClause ?? []).flatMap((item) =>
+    'SortBy' in item && item.SortBy.node !== undefined ? [item.SortBy.node] : [],
+  );
+  checkFirstKeys(
+    sorted.map((node) => textOf(node, 'ORDER BY')),
+    texts,
+  );
   return `DISTINCT ON (${texts.join(', ')}) `;
+}
+
+/** Rows that DISTINCT ON takes for one must be neighbours in the order, or which of them is the first would be open. */
+function checkFirstKeys(sorted: readonly string[], distinct: readonly string[]): void {
+  const other = sorted.findIndex((text) => !distinct.includes(text));
+  if (other < 0) return;
+  const before = new Set(sorted.slice(0, other));
+  if (distinct.every((text) => before.has(text))) return;
+  throw kalamError('INVALID_OPERATION', { reason: 'SELECT DISTINCT ON expressions must match initial ORDER BY expressions' });
 }
 
 interface Sorting {
@@ -147,6 +164,7 @@ function sortKey(node: Node, { select, outputs, place }: Sorting): string {
 function groupText(select: SelectStmt, outputs: readonly Output[], place: Place): string {
   const nodes = select.groupClause ?? [];
   if (nodes.length === 0) return '';
+  if (select.groupDistinct === true) return place.unit.missing('GROUP BY DISTINCT', undefined);
   const inner: Place = { ...place, noAggregates: 'GROUP BY', mentioned: undefined };
   const sets = nodes.some((node) => 'GroupingSet' in node);
   const keys = nodes.map((node) => groupItem(node, { outputs, place: inner, sets }));

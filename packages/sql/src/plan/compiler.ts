@@ -1,9 +1,10 @@
 import { type Cell, KalamError, kalamError } from '@kalamdb/protocol';
-import { fractionDigits, literalValue, type ParameterInfo } from '../expression/value.ts';
-import { type LiftedLiteral, type LiftedStatement, liftLiterals, liftLiteralsSteps } from '../lexer/lift.ts';
+import { fractionDigits, type ParameterInfo } from '../expression/value.ts';
+import { type LiftedStatement, liftLiterals, liftLiteralsSteps } from '../lexer/lift.ts';
 import { readValuesList, readValuesListSteps, type ValuesList } from '../lexer/values-list.ts';
 import { parseStatement } from '../parser/parse.ts';
 import type { Statement } from '../statement/ast.ts';
+import { type LiftedParameter, liftedParameter, parameterKinds } from './lifted-parameter.ts';
 import type { Plan } from './plans.ts';
 import { bindStatement, isPlanned, plannedTables } from './statement-binder.ts';
 import type { CatalogView, TableInfo } from './table-info.ts';
@@ -38,12 +39,6 @@ export type Compiled =
 type Kept =
   | { readonly kind: 'plan'; readonly plan: Plan; readonly tables: readonly TableInfo[] }
   | { readonly kind: 'values'; readonly form: ValuesForm; readonly tables: readonly TableInfo[] };
-
-/** A literal as a parameter. */
-interface Lifted {
-  readonly cell: Cell;
-  readonly info: ParameterInfo;
-}
 
 /**
  * Turns texts into plans and keeps the most recently used ones. A plan is found by namespace, shape (the text without its
@@ -171,7 +166,7 @@ function bindForm(list: ValuesList, request: CompileRequest): ValuesForm | undef
 }
 
 /** The plan of the text without its literals; `undefined` when that fails: then the text itself tells why, and where. */
-function planShape(lifted: LiftedStatement, literals: readonly Lifted[], request: CompileRequest): Plan | undefined {
+function planShape(lifted: LiftedStatement, literals: readonly LiftedParameter[], request: CompileRequest): Plan | undefined {
   if (literals.length === 0) return undefined;
   return unlessRefused(() => {
     const statement = parseStatement(lifted.shape);
@@ -179,12 +174,6 @@ function planShape(lifted: LiftedStatement, literals: readonly Lifted[], request
     const parameters = [...request.parameters.map(clientParameter), ...literals.map((literal) => literal.info)];
     return bindStatement(statement, { ...request, text: lifted.shape, parameters });
   });
-}
-
-function liftedParameter(literal: LiftedLiteral): Lifted {
-  const value = literalValue(literal.kind, literal.text);
-  const scale = value.literal === 'decimal' ? fractionDigits(literal.text) : 0;
-  return { cell: value.cell, info: { literal: value.literal, scale, client: false } };
 }
 
 /** What the binder has to know of a parameter; `index` is 0-based. Throws INVALID_PARAMETER. */
@@ -204,16 +193,9 @@ export function clientParameter(cell: Cell, index: number): ParameterInfo {
   }
 }
 
-function planKey(shape: string, request: CompileRequest, literals: readonly Lifted[]): string {
-  let kinds = '';
-  for (const [index, cell] of request.parameters.entries()) kinds += kindLetter(clientParameter(cell, index));
-  kinds += '|';
-  for (const { info } of literals) kinds += kindLetter(info);
-  return `${request.namespace}\n${kinds}\n${shape}`;
-}
-
-function kindLetter({ literal, scale }: ParameterInfo): string {
-  return literal === 'decimal' ? `d${scale}` : literal.charAt(0);
+function planKey(shape: string, request: CompileRequest, literals: readonly LiftedParameter[]): string {
+  const client = request.parameters.map((cell, index) => ({ info: clientParameter(cell, index) }));
+  return `${request.namespace}\n${parameterKinds(client)}|${parameterKinds(literals)}\n${shape}`;
 }
 
 function unitsOf(parameters: readonly Cell[]): number {

@@ -158,12 +158,6 @@ export function isCellOf(cell: NonNullCell, type: DataType): boolean {
   return (type.kind !== 'float' || Math.fround(Number(cell)) === cell) && inDomain(cell, type);
 }
 
-/** The value of a condition that needs no execution; `undefined` when it does, or when it is NULL or no cell of the type. */
-export function constantCell(value: Typed, type: DataType): NonNullCell | undefined {
-  if (value.kind !== 'constant' || value.cell === null) return undefined;
-  return inDomain(value.cell, type) ? value.cell : undefined;
-}
-
 /** Evaluates an expression that reads no row. */
 export function evaluateFixed(node: Typed, context: EvalContext): Cell {
   return node.evaluate(NO_ROW, context);

@@ -1,7 +1,7 @@
-import type { DataType, NonNullCell, Row } from '@kalamdb/protocol';
+import type { Cell, DataType, NonNullCell, Row } from '@kalamdb/protocol';
 import type { AggregateCall } from '../expression/aggregates.ts';
 import type { ColumnInfo, EvalContext, InputRow } from '../expression/input-row.ts';
-import type { Predicate, Typed } from '../expression/typed.ts';
+import type { Evaluator, Predicate, Typed } from '../expression/typed.ts';
 import type { TableInfo } from './table-info.ts';
 
 /**
@@ -180,6 +180,39 @@ export interface DeletePlan {
 /** What the executors run. */
 export type Plan = SelectPlan | InsertPlan | UpdatePlan | DeletePlan;
 
+/** An expression that rows are ordered by. */
+export interface RowOrder extends Pick<SortKey, 'descending' | 'nullsFirst' | 'compare'> {
+  readonly evaluate: Evaluator;
+}
+
+/** The first rows of a query in an order. */
+export interface WindowPlan {
+  /** Rows that are equal in all of them come in the order of their keys; empty: all do. */
+  readonly order: readonly RowOrder[];
+  /** Rows, and rows before them that are left out. Throw INVALID_ARGUMENT for a negative number; `undefined`: no bound was named. */
+  readonly limit: (context: EvalContext) => number | undefined;
+  readonly offset: (context: EvalContext) => number | undefined;
+}
+
+/**
+ * Cells of one column: some points, of which NULL may be one, and the cells between bounds. All but NULL are numbers, or all bigints,
+ * or all texts, or all booleans, which have no ranges.
+ */
+export interface CellSet {
+  /** Each once, as keys of a Map are. */
+  readonly points: readonly Cell[];
+  /** Not empty, in no order; they may overlap. */
+  readonly ranges: readonly KeyBounds[];
+}
+
+/**
+ * A condition on a stored column: `cells[columnIndex]` must be one of the points, or lie in one of the ranges. Points are compared as
+ * keys of a Map are, bounds by value and texts by code point; what is equal in SQL is equal so.
+ */
+export interface RoutingCondition extends CellSet {
+  readonly columnIndex: number;
+}
+
 /** A bound subscription query: one table, plain columns, any row predicate. */
 export interface SubscriptionPlan {
   readonly kind: 'subscription';
@@ -196,6 +229,8 @@ export interface SubscriptionPlan {
   readonly mentionsDeleted: boolean;
   /** The filter calls CURRENT_USER or CURRENT_ROLE: share it only between connections of one user in one role. */
   readonly mentionsUser: boolean;
-  /** Top-level AND conditions `column = constant` on stored columns, for routing: `row.cells[columnIndex]` must equal `cell`. */
-  readonly equalities: readonly { readonly columnIndex: number; readonly cell: NonNullCell }[];
+  /** Conditions that every matching row fulfils, all of them, for the parameters and the caller of a context. */
+  readonly routing: (context: EvalContext) => readonly RoutingCondition[];
+  /** `undefined`: the query has neither ORDER BY nor LIMIT. */
+  readonly window?: WindowPlan | undefined;
 }

@@ -1,4 +1,6 @@
 import { kalamError } from '@kalamdb/protocol';
+import { atPosition } from '../expression/bind.ts';
+import { unsupportedPart } from '../expression/syntax-tree.ts';
 import { someNode, type Typed } from '../expression/typed.ts';
 import type { SelectItem, SelectQuery } from '../statement/ast.ts';
 import type { Returning, SelectPlan } from './plans.ts';
@@ -13,11 +15,25 @@ export function bindReturning(
   request: BindRequest,
 ): Returning | undefined {
   if (items === undefined) return undefined;
+  checkReturning(items, request.text);
   const select = bindSelectOf({ ...NO_CLAUSES, items }, from, request);
   if (select.grouping !== undefined) {
     throw kalamError('AGGREGATE_MISUSE', { reason: 'aggregate functions are not allowed in RETURNING' });
   }
   return returningOf(select);
+}
+
+/** RETURNING is computed from the written row alone, by the compiled executor: what it does not run is NOT_IMPLEMENTED, and what to do instead. */
+export function checkReturning(items: readonly SelectItem[], text: string): void {
+  for (const item of items) {
+    const found = item.kind === 'expression' ? unsupportedPart(item.expression) : undefined;
+    if (found === undefined) continue;
+    atPosition(text, found.position, () => {
+      throw kalamError('NOT_IMPLEMENTED', {
+        what: `${found.what} in RETURNING (return columns, and SELECT the rest in the same transaction)`,
+      });
+    });
+  }
 }
 
 /** RETURNING with outputs that are bound already. */

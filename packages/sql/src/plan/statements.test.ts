@@ -470,20 +470,15 @@ describe('the plan cache', () => {
 });
 
 describe('subscriptions', () => {
-  test('columns, filter, equalities and identity', () => {
+  test('columns, filter and identity', () => {
     const plan = bindSubscription("SELECT id, name FROM app.t WHERE name = 'x' AND n = 5 AND price > 1", { catalog });
     expect(plan.projection.map((info) => info.name)).toEqual(['id', 'name']);
-    expect(plan.equalities).toEqual([
-      { columnIndex: 1, cell: 'x' },
-      { columnIndex: 2, cell: 5 },
-    ]);
     expect(plan.filter?.({ cells: [1, 'x', 5, null, null, 200n], seq: 1n, deleted: false }, context())).toBe(true);
     expect(bindSubscription("select t.id,  name from app.t where (name='x') and n=5 and price>1", { catalog }).shape).toBe(plan.shape);
     expect(bindSubscription("SELECT id, name FROM app.t WHERE name = 'y' AND n = 5 AND price > 1", { catalog }).shape).not.toBe(plan.shape);
     expect(bindSubscription('SELECT * FROM t WHERE name = CURRENT_USER()', { catalog, namespace: 'app' })).toMatchObject({
       star: true,
       mentionsUser: true,
-      equalities: [],
     });
   });
 

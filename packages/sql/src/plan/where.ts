@@ -1,6 +1,6 @@
 import { type Cell, KalamError } from '@kalamdb/protocol';
-import type { EvalContext, InputRow } from '../expression/input-row.ts';
-import { parameterContext, type Typed } from '../expression/typed.ts';
+import { type EvalContext, type InputRow, parameterContext } from '../expression/input-row.ts';
+import type { Typed } from '../expression/typed.ts';
 import { columnCondition, conjuncts, evaluateFixed, keyConditions } from './key-lookup.ts';
 import type { DemandedText, InsertPlan, Plan, SelectPlan } from './plans.ts';
 import { toPredicate } from './predicate.ts';

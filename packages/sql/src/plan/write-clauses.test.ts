@@ -1,7 +1,7 @@
 import { type Cell, plainType } from '@kalamdb/protocol';
 import { beforeAll, expect, test } from 'vitest';
 import type { ColumnInfo } from '../expression/input-row.ts';
-import { parameterContext } from '../expression/typed.ts';
+import { parameterContext } from '../expression/input-row.ts';
 import { initParser } from '../parser/parse.ts';
 import { StatementCompiler } from './compiler.ts';
 import type { InsertPlan } from './plans.ts';

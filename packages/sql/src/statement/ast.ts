@@ -346,10 +346,17 @@ export type Statement =
   | { readonly kind: 'release-savepoint'; readonly name: string }
   | { readonly kind: 'execute-as-user'; readonly user: string; readonly inner: string; readonly innerPosition: Position }
   | { readonly kind: 'explain'; readonly analyze: boolean; readonly inner: string; readonly innerPosition: Position }
+  | { readonly kind: 'explain-live'; readonly subject: LiveSubject }
   /** A setting of the original's query engine, which has no meaning here. */
   | { readonly kind: 'set-option'; readonly name: string }
   /** A statement of the dialect that is known but not built yet; `what` names it (`CREATE TOPIC` …). */
   | { readonly kind: 'not-implemented'; readonly what: string };
+
+/** What EXPLAIN LIVE is asked about: a query that could be subscribed to, or what a running subscription makes of one row. */
+export type LiveSubject =
+  | { readonly kind: 'query'; readonly sql: string }
+  /** `key`: for each key column of the subscription's table a literal as it was written, a number or a text in quotes. */
+  | { readonly kind: 'row'; readonly liveId: string; readonly key: readonly string[] };
 
 /** The tag of a {@link Statement}. */
 export type StatementKind = Statement['kind'];

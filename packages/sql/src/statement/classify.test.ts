@@ -61,6 +61,8 @@ const CASES: readonly (readonly [string, StatementKind, string, string?])[] = [
   ['STORAGE COMPACT TABLE ns.t', 'storage-compact-table', 'STORAGE COMPACT TABLE'],
   ['STORAGE COMPACT ALL IN ns', 'storage-compact-all', 'STORAGE COMPACT ALL'],
   ["KILL JOB 'x'", 'kill-job', 'KILL JOB', 'job management'],
+  ['EXPLAIN LIVE SELECT * FROM a.t', 'explain-live', 'EXPLAIN LIVE', 'EXPLAIN commands'],
+  ["EXPLAIN LIVE 'u-c-s' FOR KEY 1", 'explain-live', 'EXPLAIN LIVE', 'EXPLAIN commands'],
   ["KILL LIVE QUERY 'x'", 'kill-live-query', 'KILL LIVE QUERY'],
   ['BEGIN', 'begin', 'BEGIN'],
   ['START TRANSACTION', 'begin', 'BEGIN'],

@@ -44,6 +44,7 @@ function queryRules(): StatementRule[] {
     rule('INSERT', { kind: 'insert' }),
     rule('UPDATE', { kind: 'update' }),
     rule('DELETE', { kind: 'delete' }),
+    rule('EXPLAIN LIVE', { kind: 'explain-live', adminFor: 'EXPLAIN commands' }),
     rule('EXPLAIN', { kind: 'explain', adminFor: 'EXPLAIN commands' }),
   ];
 }

@@ -203,6 +203,7 @@ export function runningStatement(random: SeededRandom): string {
     `SUBSCRIBE TO ${selectStatement(random)}`,
     `SUBSCRIBE TO ${table.name} OPTIONS ${random.pick(['(x=1)', 'last_rows=1', '(last_rows)', '(from=1)'])}`,
     `KILL LIVE QUERY ${quoted(random.pick(['alice-0-s', 'x', '', 'a-b-c-d']))}`,
+    `EXPLAIN LIVE ${quoted(random.pick(['alice-0-s', 'x', 'a-b-c-d']))} FOR KEY ${random.pick(['1', "'x'", '(1, -2)', '-', "-'x'", 'a'])}`,
     `KILL JOB ${quoted(random.pick(['CL-0123456789ab', 'x', '']))}`,
     `EXECUTE AS USER ${user} (${selectStatement(random)})`,
     `EXECUTE AS USER ${user} (INSERT INTO g.notes (id, txt, flag) VALUES (${random.integer(40)}, 'for you', true))`,

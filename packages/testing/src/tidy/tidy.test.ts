@@ -13,6 +13,7 @@ const PACKAGE_IMPORTS: Readonly<Record<string, readonly string[]>> = {
   engine: ['protocol', 'sql', 'storage'],
   server: ['protocol', 'engine'],
   client: ['protocol'],
+  react: ['protocol', 'client'],
 };
 
 /** The rooms of a package, top to bottom: a room imports only from the rooms below it. */
@@ -71,7 +72,7 @@ const offences = (find: (file: SourceFile) => readonly string[]): readonly strin
   source.flatMap((file) => find(file).map((text) => `${file.path}: ${text}`));
 
 const packageOf = (path: string): string => path.split('/')[1] ?? '';
-const roomOf = (path: string): string => (path.split('/src/')[1] ?? '').split('/')[0]?.replace(/\.ts$/, '') ?? '';
+const roomOf = (path: string): string => (path.split('/src/')[1] ?? '').split('/')[0]?.replace(/\.tsx?$/, '') ?? '';
 
 describe('budgets', () => {
   it(`no file is longer than ${FILE_LINES_MAX} lines`, () => {
@@ -169,7 +170,7 @@ describe('hazards', () => {
 
   it('tests are neither skipped nor run alone', () => {
     const words = new RegExp(`\\.(${['on', 'ly'].join('')}|${['sk', 'ip'].join('')})\\(`);
-    const tests = filesBelow(['packages', 'e2e'], ['.test.ts']);
+    const tests = filesBelow(['packages', 'e2e'], ['.test.ts', '.test.tsx']);
     expect(tests.filter(({ text }) => words.test(text)).map(({ path }) => path)).toEqual([]);
   });
 });

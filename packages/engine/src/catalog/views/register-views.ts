@@ -5,7 +5,7 @@ import { columnsView } from './columns-view.ts';
 import { datatypesView } from './datatypes-view.ts';
 import { emptyViews } from './empty-views.ts';
 import { informationSchemaViews, type ReadingRights } from './information-schema.ts';
-import { type LiveQueryRecord, liveView } from './live-view.ts';
+import { type LiveQueryRecord, liveStateView, liveView } from './live-view.ts';
 import { type ManifestEntry, manifestView } from './manifest-view.ts';
 import { type ServerLogLine, serverLogsView } from './server-logs-view.ts';
 import { type Setting, settingsView } from './settings-view.ts';
@@ -38,6 +38,7 @@ export function registerViews(catalog: Catalog, sources: ViewSources): void {
     statsView(catalog, () => sources.metrics()),
     serverLogsView(() => sources.serverLogs()),
     liveView(sources.nodeId, () => sources.liveQueries()),
+    liveStateView(() => sources.liveQueries()),
     transactionsView(() => sources.transactions()),
     ...clusterViews(sources.nodeId, () => sources.server()),
     manifestView((principal, demanded) => sources.manifests(principal, demanded)),

@@ -25,6 +25,12 @@ const liveQuery = (subscriptionId: string): LiveQueryRecord => ({
   lastUpdateMicros: 2n,
   changes: 3n,
   lastPingMicros: 4n,
+  state: 'behind',
+  rowsDelivered: 5n,
+  windowRows: undefined,
+  toldSeq: 6n,
+  lagMillis: 7n,
+  bytesQueued: 8n,
 });
 
 async function catalogWithViews(): Promise<Catalog> {

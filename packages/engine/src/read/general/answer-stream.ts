@@ -28,7 +28,6 @@ export class AnswerStream implements RowStream {
     signal.addEventListener('abort', abort, { once: true });
     try {
       const first = await query.next();
-      if (first === undefined) throw kalamError('INTERNAL_ERROR', { reason: 'a query without an answer' });
       return new AnswerStream(query, end, { first, abort });
     } catch (error) {
       signal.removeEventListener('abort', abort);
@@ -36,12 +35,16 @@ export class AnswerStream implements RowStream {
     }
   }
 
-  private constructor(query: RunningQuery, end: StreamEnd, { first, abort }: { readonly first: RowBatch; readonly abort: () => void }) {
+  private constructor(
+    query: RunningQuery,
+    end: StreamEnd,
+    { first, abort }: { readonly first: RowBatch | undefined; readonly abort: () => void },
+  ) {
     this.#query = query;
     this.#end = end;
     this.#abort = abort;
     this.#first = first;
-    this.columns = first.columns;
+    this.columns = query.columns;
   }
 
   /** {@link next} with what the rows weigh. */

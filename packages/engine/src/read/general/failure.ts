@@ -18,7 +18,9 @@ interface Rule {
 
 const COLUMN_MISSING = '(?:Referenced column|column named) "(?<column>[^"]*)"';
 
-const OUT_OF_MEMORY = /^Out of Memory Error|^Cannot create a string longer|(?:failed to|could not) allocate/i;
+/** DuckDB says it first, or right behind the kind of its error or what failed; V8 says it of a text. Behind other words stand those of the query. */
+const OUT_OF_MEMORY =
+  /^(?:(?:[\w ]+ Error|Failed to \w+): )*(?:Out of Memory Error|Cannot create a string longer|(?:failed to|could not) allocate)/i;
 
 /** DuckDB's errors that the dialect has one for. The first that fits counts. */
 const RULES: readonly Rule[] = [
@@ -49,7 +51,7 @@ const RULES: readonly Rule[] = [
   rule(/^(?:Out of Range|Invalid Input) Error: (?:Overflow in (?:negation|division)|\w+ is out of range|value out of range)/, () =>
     outOfRange({ value: '(computed)', type: 'of the result' }),
   ),
-  rule(/^[\w ]+ Error: .*(?:[Dd]ivision by zero|[Dd]ivide by zero)/s, () => kalamError('DIVISION_BY_ZERO')),
+  rule(/^[\w ]+ Error: (?:Division|Divide) by zero/i, () => kalamError('DIVISION_BY_ZERO')),
   rule(/^Invalid Input Error: More than one row returned by a subquery/, () => kalamError('SUBQUERY_ROWS')),
   rule(/^Binder Error: column "(?<column>[^"]*)" must appear in the GROUP BY/, ({ column = '' }) =>
     kalamError('AGGREGATE_MISUSE', { reason: `Column '${column}' must appear in the GROUP BY clause or be used in an aggregate function` }),
@@ -77,6 +79,9 @@ const RULES: readonly Rule[] = [
   rule(
     /^(?:Invalid Input|Out of Range) Error: (?<reason>(?:cannot take (?:logarithm|square root) of|zero raised to|a negative number raised to) [^\n]{1,60})/i,
     ({ reason = '' }) => kalamError('INVALID_ARGUMENT', { reason }),
+  ),
+  rule(/^Invalid Input Error: (?<reason>unit ".*" not recognized for type \w+)$/s, ({ reason = '' }) =>
+    kalamError('INVALID_ARGUMENT', { reason }),
   ),
 ];
 

@@ -4,6 +4,7 @@ import type { ResultColumn, RowStream } from '../../contract.ts';
 import { ColdRowsNeeded } from '../../partition/cold-rows.ts';
 import type { SnapshotSource } from '../../partition/snapshot.ts';
 import type { Slices } from '../../slices/slices.ts';
+import type { SpoolFolder } from '../answer-spool.ts';
 import type { ColdTables } from '../cold-select.ts';
 import { STATEMENT_TIMEOUT_MILLIS } from '../query-runner.ts';
 import { StatementLimits } from '../statement-limits.ts';
@@ -35,6 +36,8 @@ export interface GeneralExecutorSources {
   readonly snapshots?: Pick<SnapshotSource, 'open'> | undefined;
   /** Absent: there is no cold tier. */
   readonly cold?: ColdTables | undefined;
+  /** Where answers of slow readers wait; `undefined`: in memory, half a megabyte of each. */
+  readonly spool?: SpoolFolder | undefined;
   /** A statement that takes longer fails with STATEMENT_TIMEOUT; {@link STATEMENT_TIMEOUT_MILLIS} unless given. */
   readonly timeoutMillis?: number | undefined;
   /** {@link GENERAL_MEMORY_BYTES_MAX} unless given. */
@@ -65,11 +68,21 @@ export class GeneralExecutor {
 
   constructor(sources: GeneralExecutorSources) {
     const { cores = availableParallelism(), memoryBytesMax = GENERAL_MEMORY_BYTES_MAX, hotPath: path, snapshots } = sources;
-    const { cold, slices, clock, timers } = sources;
+    const { cold, spool, slices, clock, timers } = sources;
     this.#sources = sources;
     const runningMax = Math.min(cores, RUNNING_MAX);
     this.#slots = new QuerySlots({ runningMax, userRunningMax: Math.max(1, runningMax - 1), waitingMax: WAITING_MAX });
-    this.#thread = new QueryThread({ path, snapshots, cold, slices, clock, timers, memoryBytesMax, threads: Math.max(1, cores - 1) });
+    this.#thread = new QueryThread({
+      path,
+      snapshots,
+      cold,
+      spool,
+      slices,
+      clock,
+      timers,
+      memoryBytesMax,
+      threads: Math.max(1, cores - 1),
+    });
   }
 
   /** Whether a query has come yet, so that DuckDB is there. */
@@ -103,9 +116,9 @@ export class GeneralExecutor {
   }
 
   /**
-   * The answer of a query as it is made, less than a megabyte ahead of its reader; whoever gets it closes it. What takes longer than
-   * the time-out ends, reading included. Rejects, and so does reading, with what reading tables throws, the errors of computing (types, ranges, names), STATEMENT_TIMEOUT,
-   * QUERY_TOO_LARGE, QUERIES_BUSY, QUERY_INTERRUPTED, SHUTTING_DOWN, and the signal's reason. The error comes at once, also when DuckDB takes its time to end.
+   * The answer of a query as it is made, less than a megabyte ahead of its reader, or on the disk when that is slow; whoever gets it closes it. What takes longer than
+   * the time-out ends; reading counts as long as it is what the query waits for. Rejects, and so does reading, with what reading tables throws, the errors of computing (types, ranges, names), STATEMENT_TIMEOUT,
+   * QUERY_TOO_LARGE, ANSWERS_NOT_READ, QUERIES_BUSY, QUERY_INTERRUPTED, SHUTTING_DOWN, and the signal's reason. The error comes at once, also when DuckDB takes its time to end.
    */
   stream(request: GeneralRequest, signal?: AbortSignal): Promise<RowStream> {
     return this.#stream(request, signal);
@@ -135,8 +148,11 @@ export class GeneralExecutor {
       unwatch();
       this.#ending.delete(ending);
     };
-    const begin = async (begun: GeneralRequest): Promise<AnswerStream> =>
-      AnswerStream.begin(await this.#inSlot(begun, ending.signal), { signal: ending.signal, ended });
+    const begin = async (begun: GeneralRequest): Promise<AnswerStream> => {
+      const query = await this.#inSlot(begun, ending.signal);
+      void query.ended.then(() => query.isComplete && unwatch());
+      return AnswerStream.begin(query, { signal: ending.signal, ended });
+    };
     try {
       return await begin(request);
     } catch (error) {

@@ -31,7 +31,7 @@ export interface GeneralRequest {
   readonly assertCurrent?: (() => void) | undefined;
   /** Rows of the answer at most: it ends there. `undefined`: all of them, or QUERY_TOO_LARGE. */
   readonly rowsMax: number | undefined;
-  /** Told what it took, when its last rows have come. */
+  /** Told what it took, when it has ended; then the answer has no columns and no rows. */
   readonly report?: ((report: QueryReport) => void) | undefined;
 }
 
@@ -52,6 +52,7 @@ export function sentQuery(request: GeneralRequest, reading: ThreadReading): Sent
     outputs: plan.outputs?.map(sentOutput),
     columnsOnly: open === undefined,
     rowsMax,
+    profiled: request.report !== undefined,
   };
 }
 

@@ -3,6 +3,7 @@ import type { GeneralCheck } from '@kalamdb/sql';
 import type { ColdPosition, PartitionId, Segment } from '@kalamdb/storage';
 import type { ResultColumn } from '../../contract.ts';
 import type { SentError, TableCopy } from '../scan-messages.ts';
+import type { ProfiledRun } from './step-times.ts';
 
 /** What the query thread is started with. */
 export interface QueryStart {
@@ -64,6 +65,8 @@ export interface SentQuery {
   readonly columnsOnly: boolean;
   /** Rows of the answer at most: it ends there. */
   readonly rowsMax: number | undefined;
+  /** How it runs is asked for, and its rows are not. */
+  readonly profiled: boolean;
 }
 
 /** A segment and its file, which the main thread holds until the query has ended. */
@@ -118,13 +121,14 @@ export interface SourceReport {
   readonly millis: number;
 }
 
-/** What a query took in its thread. */
+/** What a query that is profiled took in its thread. */
 export interface QueryReport {
   readonly sources: readonly SourceReport[];
   /** Until all sources were there. */
   readonly readMillis: number;
-  /** From then on: computing, which reads the segments, and waiting for the reader of the answer. */
+  /** From then on. */
   readonly computeMillis: number;
+  readonly run: ProfiledRun;
 }
 
 /**
@@ -143,7 +147,7 @@ export type QueryAnswer =
       /** Characters and bytes of the texts in them. */
       readonly units: number;
       readonly last: boolean;
-      /** With the last rows. */
+      /** With the last rows of a query that is profiled. */
       readonly report: QueryReport | undefined;
     }
   | { readonly kind: 'failed'; readonly id: number; readonly error: SentError };

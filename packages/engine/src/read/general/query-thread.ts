@@ -1,6 +1,7 @@
 import { type Clock, kalamError, type Timers } from '@kalamdb/protocol';
 import type { SnapshotSource } from '../../partition/snapshot.ts';
 import type { Slices } from '../../slices/slices.ts';
+import type { SpoolFolder } from '../answer-spool.ts';
 import type { ColdTables } from '../cold-select.ts';
 import { TableCopies } from '../table-copies.ts';
 import { WorkerThread } from '../worker-thread.ts';
@@ -11,12 +12,17 @@ import { RunningQuery } from './running-query.ts';
 /** The compiled module, from `src/read/general` and from `dist/read/general` alike: a thread cannot load TypeScript. */
 const QUERY_MODULE: URL = new URL('../../../dist/read/general/query-worker.js', import.meta.url);
 
+/** Answers that wait on the disk for slow readers; further ones are made as they are read. */
+const ASIDE_MAX = 200;
+
 /** What a {@link QueryThread} works with. */
 export interface QueryThreadSources extends Omit<QueryStart, 'folders'> {
   /** Where the newest versions are; `undefined`: the main thread reads everything. */
   readonly snapshots: Pick<SnapshotSource, 'open'> | undefined;
   /** Absent: there is no cold tier. */
   readonly cold: ColdTables | undefined;
+  /** Where answers of slow readers wait; `undefined`: in memory, half a megabyte of each. */
+  readonly spool: SpoolFolder | undefined;
   readonly slices: Slices;
   readonly clock: Clock;
   readonly timers: Timers;
@@ -27,6 +33,8 @@ export class QueryThread {
   readonly #sources: QueryThreadSources;
   readonly #copies = new TableCopies();
   readonly #queries = new Map<number, RunningQuery>();
+  /** Queries whose answers wait for their readers on the disk, ended or not. */
+  readonly #aside = new Set<number>();
   readonly #thread: WorkerThread<QueryCall, QueryAnswer>;
   #lastId = 0;
   /** The folders of segments that the thread may read, which are settled when it starts. */
@@ -78,7 +86,7 @@ export class QueryThread {
 
   /** Begins a query. Throws what opening its sources throws, and INTERNAL_ERROR while the thread rests because it keeps dying. */
   begin(request: GeneralRequest): RunningQuery {
-    const { path, snapshots, cold, slices } = this.#sources;
+    const { path, snapshots, cold, slices, spool, clock, timers } = this.#sources;
     if (!this.#thread.isReady) throw kalamError('INTERNAL_ERROR', { reason: 'the engine for general queries does not start' });
     this.#lastId += 1;
     const id = this.#lastId;
@@ -93,8 +101,13 @@ export class QueryThread {
       cold,
       folders: this.isRunning ? this.#folders : this.#segmentFolders(),
       slices,
+      spool,
+      clock,
+      timers,
       post: (call, transfer) => (call.kind === 'query' ? this.#thread.post(call, transfer) : this.#thread.tell(call, transfer)),
       ended: () => this.#queries.delete(id),
+      putsAside: () => this.#aside.size < ASIDE_MAX && this.#aside.add(id).has(id),
+      read: () => this.#aside.delete(id),
     });
     this.#queries.set(id, query);
     try {

@@ -11,6 +11,7 @@ import { Mailbox } from './mailbox.ts';
 import type { QueryAnswer, QueryCall, SentQuery, SentSource } from './query-messages.ts';
 import { recentRows } from './source-rows.ts';
 import { type PartitionSource, SourceTables } from './source-tables.ts';
+import { type ProfiledRun, profiledRun, profilingText } from './step-times.ts';
 import { inStretches } from './thread-slices.ts';
 
 /** DuckDB forgets an interrupt that comes between two calls: it is repeated until the query has ended. */
@@ -120,8 +121,10 @@ export class ThreadQuery {
       const begin = clock.elapsed();
       await this.#makeTables(tables);
       const computes = clock.elapsed();
-      const last = await this.#answer(connection);
-      return { ...last, report: { sources: tables.reports, readMillis: computes - begin, computeMillis: clock.elapsed() - computes } };
+      if (!this.#query.profiled) return await this.#answer(connection);
+      const run = await this.#orAgain(() => this.#profile(connection));
+      const report = { sources: tables.reports, readMillis: computes - begin, computeMillis: clock.elapsed() - computes, run };
+      return { kind: 'rows', id: this.#id, columns: [], chunks: [], units: 0, last: true, report };
     } finally {
       isOpen = false;
       signal.removeEventListener('abort', interrupt);
@@ -187,6 +190,20 @@ export class ThreadQuery {
     };
   }
 
+  /** Runs the query without its rows. */
+  async #profile(connection: DuckDBConnection): Promise<ProfiledRun> {
+    const { text, rowsMax, parameters } = this.#query;
+    const prepared = await connection.prepare(profilingText(text, rowsMax));
+    try {
+      for (const [index, cell] of parameters.entries()) bindParameter(prepared, index + 1, cell);
+      this.#signal.throwIfAborted();
+      const [row] = await (await prepared.run()).getRows();
+      return profiledRun(String(row?.[1]));
+    } finally {
+      prepared.destroySync();
+    }
+  }
+
   /** Sends the answer but for its last rows. */
   async #answer(connection: DuckDBConnection): Promise<AnswerRows> {
     const { modules } = this.#parts;
@@ -198,7 +215,7 @@ export class ThreadQuery {
       }
       for (const [index, cell] of this.#query.parameters.entries()) bindParameter(prepared, index + 1, cell);
       signal.throwIfAborted();
-      const answer = await this.#begun(prepared);
+      const answer = await this.#orAgain(() => this.#begin(prepared));
       for (let batch = answer.first; ; batch = await answer.batches.next((steps) => this.#inStretches(steps))) {
         signal.throwIfAborted();
         const columns = batch === answer.first ? answer.batches.columns : undefined;
@@ -213,16 +230,17 @@ export class ThreadQuery {
     }
   }
 
-  /** The answer with its first rows. As long as nothing was sent, what runs out of memory may begin again when there was something to drop. */
-  async #begun(prepared: DuckDBPreparedStatement): Promise<BegunAnswer> {
+  /** As long as nothing was sent, what runs out of memory may begin again when there was something to drop. */
+  async #orAgain<T>(work: () => Promise<T>): Promise<T> {
     try {
-      return await this.#begin(prepared);
+      return await work();
     } catch (error) {
       if (this.#signal.aborted || !isOutOfMemory(error) || !(await this.#parts.kept.makeRoom())) throw error;
-      return await this.#begin(prepared);
+      return await work();
     }
   }
 
+  /** The answer with its first rows. */
   async #begin(prepared: DuckDBPreparedStatement): Promise<BegunAnswer> {
     const batches = new AnswerBatches(this.#parts.modules.db, await prepared.stream(), this.#query);
     this.#batches = batches;

@@ -87,7 +87,7 @@ function* bodyPieces(results: readonly StatementAnswer[], context: EnvelopeConte
       const made: StreamedRows = yield* streamPieces(text, result.stream);
       ({ text, count } = made);
     }
-    text += `],"row_count":${count},"as_user":${jsonString(result.asUser)}}`;
+    text += `],"row_count":${count},"as_user":${jsonString(result.asUser)}${result.kind === 'rows' ? commitText(result) : ''}}`;
   }
   return `${text}],"took":${took(context.tookMillis())}${streamed ? ',"error":null' : ''}}`;
 }
@@ -151,7 +151,11 @@ function rowText(row: Row, writers: readonly CellWriter[]): string {
 }
 
 function messageResult(result: StatementResult & { readonly kind: 'message' }): string {
-  return `{"row_count":${result.rowCount},"message":${jsonString(result.message)},"as_user":${jsonString(result.asUser)}}`;
+  return `{"row_count":${result.rowCount},"message":${jsonString(result.message)},"as_user":${jsonString(result.asUser)}${commitText(result)}}`;
+}
+
+function commitText({ commit }: StatementResult): string {
+  return commit === undefined ? '' : `,"commit":"${commit}"`;
 }
 
 /** Milliseconds with three decimals. */

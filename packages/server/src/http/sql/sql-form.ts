@@ -90,7 +90,7 @@ export function formRequest({ texts }: SqlForm): SqlRequest {
   if (namespace !== undefined && !isNamespace(namespace)) throw kalamError('INVALID_INPUT', { reason: 'namespace_id is not a namespace' });
   const parameters = parametersOf(texts.get('params')).map((value, index) => readParameter(value, index + 1));
   refuseFiles(sql);
-  return { sql, parameters, namespace };
+  return { sql, parameters, namespace, namesCommits: false, atLeast: undefined };
 }
 
 function refuseFiles(sql: string): void {

@@ -12,6 +12,19 @@ describe('SQL requests', () => {
       sql: 'SELECT 1',
       parameters: [null, true, 'x', 1n, 0n, 2.5, 9007199254740993n, 1e300],
       namespace: 'app',
+      namesCommits: false,
+      atLeast: undefined,
+    });
+  });
+
+  test('a commit can be asked for and named', () => {
+    expect(read('{"sql":"x","extensions":["other","commit-token"],"at_least":"316847533000000000"}')).toMatchObject({
+      namesCommits: true,
+      atLeast: 316847533000000000n,
+    });
+    expect(read('{"sql":"x","extensions":null,"at_least":316847533000000000}')).toMatchObject({
+      namesCommits: false,
+      atLeast: 316847533000000000n,
     });
   });
 
@@ -27,6 +40,10 @@ describe('SQL requests', () => {
     ['{"sql":"x","namespace_id":"a/b"}', 'expected a namespace'],
     ['{"sql":"x","namespace_id":"a..b"}', 'expected a namespace'],
     ['{"sql":"x","namespace_id":"a\\\\b"}', 'expected a namespace'],
+    ['{"sql":"x","extensions":"commit-token"}', 'expected a list of strings'],
+    ['{"sql":"x","extensions":[1]}', 'expected a list of strings'],
+    ['{"sql":"x","at_least":"soon"}', 'expected a commit'],
+    ['{"sql":"x","at_least":1.5}', 'expected a commit'],
   ])('%s is refused', (text, part) => {
     expect(() => read(text)).toThrow(part);
     expect(() => read(text)).toThrow('Invalid JSON payload: ');

@@ -1,6 +1,9 @@
 import { type Cell, type JsonValue, jsonString, KalamError, kalamError } from '@kalamdb/protocol';
-import { asObject, malformed, nameOf, parseBody } from '../request-body.ts';
+import { asObject, malformed, nameOf, parseBody, seqOf } from '../request-body.ts';
 import { fileUse, mayNameFiles } from './file-placeholders.ts';
+
+/** The extension that a request names for the names of commits. */
+const COMMIT_TOKEN = 'commit-token';
 
 /** What may be asked for as a namespace: anything but what could be taken for a path. */
 const NAMESPACE = /^(?!.*\.\.)[^/\\\0]+$/s;
@@ -13,6 +16,10 @@ export interface SqlRequest {
   readonly sql: string;
   readonly parameters: readonly Cell[];
   readonly namespace: string | undefined;
+  /** Statements that write name their commits (docs/live-extensions.md). */
+  readonly namesCommits: boolean;
+  /** The commit that the answer has to be read behind. */
+  readonly atLeast: bigint | undefined;
 }
 
 /**
@@ -21,17 +28,16 @@ export interface SqlRequest {
  * are the engine's to check.
  */
 export function readSqlRequest(contentType: string | undefined, body: unknown): SqlRequest {
-  const { sql, params, namespace } = readMembers(contentType, body);
+  const { params, ...request } = readMembers(contentType, body);
+  const { sql } = request;
   if (mayNameFiles(sql) && fileUse(sql).placeholders.length > 0) {
     throw kalamError('INVALID_INPUT', { reason: 'FILE placeholders require multipart/form-data' });
   }
-  return { sql, parameters: params.map((value, index) => readParameter(value, index + 1)), namespace };
+  return { ...request, parameters: params.map((value, index) => readParameter(value, index + 1)) };
 }
 
-interface Members {
-  readonly sql: string;
+interface Members extends Omit<SqlRequest, 'parameters'> {
   readonly params: readonly JsonValue[];
-  readonly namespace: string | undefined;
 }
 
 function readMembers(contentType: string | undefined, body: unknown): Members {
@@ -49,11 +55,27 @@ function readMembers(contentType: string | undefined, body: unknown): Members {
     if (typeof namespace === 'string' && !isNamespace(namespace)) {
       throw malformed(`invalid value: ${jsonString(namespace.slice(0, 64))}, expected a namespace`);
     }
-    return { sql, params: params ?? [], namespace: namespace ?? undefined };
+    const extensions = readExtensions(object['extensions']);
+    const atLeast = readCommit(object['at_least']);
+    return { sql, params: params ?? [], namespace: namespace ?? undefined, namesCommits: extensions.includes(COMMIT_TOKEN), atLeast };
   } catch (error) {
     if (!(error instanceof KalamError)) throw error;
     throw kalamError('INVALID_INPUT', { reason: `Invalid JSON payload: ${error.message}` });
   }
+}
+
+function readExtensions(value: JsonValue | undefined): readonly JsonValue[] {
+  if (value === undefined || value === null) return [];
+  if (!isList(value) || value.some((name) => typeof name !== 'string'))
+    throw malformed(`invalid type: ${nameOf(value)}, expected a list of strings for \`extensions\``);
+  return value;
+}
+
+function readCommit(value: JsonValue | undefined): bigint | undefined {
+  if (value === undefined || value === null) return undefined;
+  const seq = seqOf(value);
+  if (seq === undefined) throw malformed(`invalid value: ${nameOf(value)}, expected a commit for \`at_least\``);
+  return seq;
 }
 
 /** Whether a text may be asked for as a namespace. */

@@ -107,10 +107,12 @@ function plainBodies(edge: Edge, run: (request: FastifyRequest, reply: FastifyRe
 function runSql(edge: Edge, answers: SqlAnswers, { request, reply }: Exchange): void {
   const { principal, headers, body } = request;
   if (principal === undefined) throw kalamError('NO_TOKEN');
-  const { sql, parameters, namespace } = body instanceof SqlForm ? formRequest(body) : readSqlRequest(headers['content-type'], body);
+  const { sql, parameters, namespace, namesCommits, atLeast } =
+    body instanceof SqlForm ? formRequest(body) : readSqlRequest(headers['content-type'], body);
   let gone: AbortSignal | undefined;
   const session = edge.database.session(principal, {
     namespace,
+    namesCommits,
     requestId: request.id,
     clientAddress: addressOf(edge, request),
     signal: () => {
@@ -118,8 +120,9 @@ function runSql(edge: Edge, answers: SqlAnswers, { request, reply }: Exchange): 
       return gone;
     },
   });
-  session
-    .answer(sql, parameters)
+  const reached = atLeast === undefined ? undefined : edge.database.commitWait.reached(atLeast);
+  const answer = reached === undefined ? session.answer(sql, parameters) : reached.then(() => session.answer(sql, parameters));
+  answer
     .then((results) => {
       const tookMillis = (): number => edge.clock.elapsed() - request.startedAt;
       const sent = answers.send(reply, successEnvelope(results, { caller: principal.userId, tookMillis }));

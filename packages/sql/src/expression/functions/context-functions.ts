@@ -1,5 +1,6 @@
 import { plainType } from '@kalamdb/protocol';
 import type { EvalContext } from '../input-row.ts';
+import type { Typed } from '../typed.ts';
 import type { FunctionFamily, FunctionOverload } from './function-spec.ts';
 
 const text = plainType('text');
@@ -24,6 +25,13 @@ export const USER_FUNCTIONS: ReadonlySet<string> = new Set([
   'current_role',
   'kdb_current_role',
 ]);
+
+/** Whether a node by itself, whatever its operands do, has another value at another time or with each call. */
+export function dependsOnTime(node: Typed): boolean {
+  if (node.stability === 'volatile') return true;
+  if (node.stability !== 'execution' || node.kind !== 'operation' || USER_FUNCTIONS.has(node.name)) return false;
+  return node.operands.every(({ stability }) => stability === 'constant');
+}
 
 /** Who asks, when, and fresh ids. */
 export const CONTEXT_FUNCTIONS: FunctionFamily = {

@@ -9,14 +9,15 @@ function typeOfFirst(operands: readonly Typed[]): DataType {
   return operands[0]?.type ?? double;
 }
 
-/** Rounds the shortest decimal text of a double, so that 1.005 with 2 digits is 1.01. */
+/** Rounds the shortest decimal text of a double, so that 1.005 with 2 digits is 1.01. What is left of a number below 0 is below 0, or -0. */
 function roundDouble(value: number, digits: number, rounding: Rounding): number {
   const scale = Math.max(-308, Math.min(digits, 308));
-  const exact = parseExact(String(value));
-  if (exact === undefined || scale >= exact.scale) return value;
-  if (scale >= 0) return Number(`${rescale(exact, scale, rounding) ?? 0n}e-${scale}`);
+  const exact = parseExact(String(Math.abs(value)));
+  if (exact === undefined || exact.unscaled === 0n || scale >= exact.scale) return value;
+  const sign = value < 0 ? -1 : 1;
+  if (scale >= 0) return sign * Number(`${rescale(exact, scale, rounding) ?? 0n}e-${scale}`);
   const shifted = rescale({ unscaled: exact.unscaled, scale: exact.scale - scale }, 0, rounding) ?? 0n;
-  return finite(Number(shifted * powerOfTen(-scale)));
+  return sign * finite(Number(shifted * powerOfTen(-scale)));
 }
 
 function wholeDecimalType(operands: readonly Typed[]): DataType {

@@ -118,3 +118,20 @@ test.each([
   }
   expect(found).toBe(code);
 });
+
+test.each([
+  [
+    'UPDATE t SET a = 1 FROM o WHERE o.tid = t.id RETURNING t.id, (SELECT max(oid) FROM o)',
+    'subqueries in RETURNING (return columns, and SELECT',
+  ],
+  [
+    'INSERT INTO t (id) SELECT oid FROM o RETURNING id, (SELECT max(oid) FROM o) + 1',
+    'subqueries in RETURNING (return columns, and SELECT',
+  ],
+  [
+    'WITH w AS (DELETE FROM o WHERE oid = 1 RETURNING tid) SELECT * FROM w',
+    'a statement that writes in WITH (run it first, with RETURNING',
+  ],
+])('%s is refused with what to do', (sql, words) => {
+  expect(() => planStatement(sql)).toThrow(words);
+});

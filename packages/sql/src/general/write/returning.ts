@@ -2,7 +2,7 @@ import { kalamError } from '@kalamdb/protocol';
 import { bindExpression, type ColumnReference, type Scope } from '../../expression/bind.ts';
 import { outputName } from '../../expression/syntax-tree.ts';
 import type { Typed } from '../../expression/typed.ts';
-import { returningOfNodes } from '../../plan/returning.ts';
+import { checkReturning, returningOfNodes } from '../../plan/returning.ts';
 import { type BindRequest, rowScope, storedColumnNode } from '../../plan/scope.ts';
 import type { TableInfo } from '../../plan/table-info.ts';
 import type { SelectItem } from '../../statement/ast.ts';
@@ -55,6 +55,7 @@ class ReturningWriter {
 
   write(items: readonly SelectItem[]): BesideReturning {
     const { table, request } = this.#at;
+    checkReturning(items, request.text);
     const nodes = items.flatMap((item) => this.#item(item));
     return { ...returningOfNodes(nodes, { table, alias: undefined }, request), besideFrom: this.#besideFrom };
   }

@@ -13,6 +13,12 @@ test.each<[string, Statement]>([
   ['USE n', { kind: 'use-namespace', name: 'n' }],
   ['EXPLAIN SELECT 1', { kind: 'explain', analyze: false, inner: 'SELECT 1', innerPosition: 8 }],
   ['explain analyze verbose TABLE t', { kind: 'explain', analyze: true, inner: 'TABLE t', innerPosition: 24 }],
+  [
+    'EXPLAIN LIVE SELECT * FROM a.t WHERE b = 1;',
+    { kind: 'explain-live', subject: { kind: 'query', sql: 'SELECT * FROM a.t WHERE b = 1' } },
+  ],
+  ["explain live 'u-c-s' for key -1.5", { kind: 'explain-live', subject: { kind: 'row', liveId: 'u-c-s', key: ['-1.5'] } }],
+  ["EXPLAIN LIVE 'u-c-s' FOR KEY ('it''s', 2)", { kind: 'explain-live', subject: { kind: 'row', liveId: 'u-c-s', key: ["'it''s'", '2'] } }],
   ['SET datafusion.execution.batch_size TO 8192', { kind: 'set-option', name: 'datafusion.execution.batch_size' }],
   ["SET datafusion.x = 'a'", { kind: 'set-option', name: 'datafusion.x' }],
   ['SET a = 1', { kind: 'not-implemented', what: 'SET' }],

@@ -7,7 +7,7 @@ import { parseBackupDatabase, parseOneBackup, parseRestoreDatabase, parseShowBac
 import { parseCreateTable } from './create-table.ts';
 import { parseExecuteAs } from './execute-as.ts';
 import { parseExplain, parseSetOption } from './explain.ts';
-import { parseKillJob, parseKillLiveQuery, parseSubscribeTo } from './live-statements.ts';
+import { parseExplainLive, parseKillJob, parseKillLiveQuery, parseSubscribeTo } from './live-statements.ts';
 import {
   parseAlterNamespace,
   parseCreateNamespace,
@@ -75,6 +75,7 @@ const SIMPLE_PARSERS: ReadonlyMap<string, (reader: TokenReader) => Statement> = 
   ['describe-table', parseDescribeTable],
   ['describe-columns', parseDescribeColumns],
   ['explain', parseExplain],
+  ['explain-live', parseExplainLive],
   ['set-option', parseSetOption],
   ['kill-job', parseKillJob],
   ['kill-live-query', parseKillLiveQuery],

@@ -14,13 +14,43 @@ export function parseKillJob(reader: TokenReader): Statement {
 /** `KILL LIVE QUERY 'user-connection-subscription'` */
 export function parseKillLiveQuery(reader: TokenReader): Statement {
   reader.expectWords('kill live query');
+  const liveId = parseLiveId(reader);
+  reader.expectEnd();
+  return { kind: 'kill-live-query', liveId };
+}
+
+/** `EXPLAIN LIVE {SELECT … | 'user-connection-subscription' FOR KEY {value | (value, …)}}`; the query is taken as it is written. */
+export function parseExplainLive(reader: TokenReader): Statement {
+  reader.expectWords('explain live');
+  if (reader.peek().kind !== 'string') {
+    if (!reader.isWord('select')) throw reader.unexpected('SELECT, or the id of a live query in quotes');
+    return { kind: 'explain-live', subject: { kind: 'query', sql: reader.text.slice(reader.position).trim().replace(/;$/, '').trimEnd() } };
+  }
+  const liveId = parseLiveId(reader);
+  reader.expectWords('for key');
+  const isList = reader.acceptSymbol('(');
+  const key = [keyLiteral(reader)];
+  while (isList && reader.acceptSymbol(',')) key.push(keyLiteral(reader));
+  if (isList) reader.expectSymbol(')');
+  reader.expectEnd();
+  return { kind: 'explain-live', subject: { kind: 'row', liveId, key } };
+}
+
+function parseLiveId(reader: TokenReader): string {
   const position = reader.position;
   const liveId = reader.nameOrString('the id of a live query');
-  reader.expectEnd();
-  if (liveId.split('-').length < 3) {
-    throw reader.refuse(`Invalid live_query_id format: ${liveId}. Expected: {user_id}-{connection_id}-{subscription_id}`, position);
-  }
-  return { kind: 'kill-live-query', liveId };
+  if (liveId.split('-').length >= 3) return liveId;
+  throw reader.refuse(`Invalid live_query_id format: ${liveId}. Expected: {user_id}-{connection_id}-{subscription_id}`, position);
+}
+
+/** A number or a text, as it is written. */
+function keyLiteral(reader: TokenReader): string {
+  const start = reader.position;
+  reader.acceptSymbol('-');
+  const { kind, end } = reader.peek();
+  if (kind !== 'number' && (kind !== 'string' || reader.position !== start)) throw reader.unexpected('a number, or a text in quotes');
+  reader.next();
+  return reader.text.slice(start, end);
 }
 
 /** `SUBSCRIBE TO {[ns.]t [WHERE …] | SELECT …} [OPTIONS (…)]`; the query is taken as it is written. */
