@@ -11,16 +11,36 @@ const DOCS_PASSWORD = 'difference-2';
 const RUN_TIMEOUT_MILLIS = 20_000;
 const COMPILER_FLAGS = ['--strict', '--noUncheckedIndexedAccess', '--noPropertyAccessFromIndexSignature', '--skipLibCheck'];
 
-/** The program of docs/client.md: its examples, one after another. */
-function program(): string {
-  const page = readFileSync(join(root, 'docs/client.md'), 'utf8');
-  return [...page.matchAll(/```ts\n([\s\S]*?)```/g)].map(([, code = '']) => code).join('\n');
+/** The program of a page: its examples, one after another. */
+function program(page: string, language: string): string {
+  const text = readFileSync(join(root, 'docs', page), 'utf8');
+  return [...text.matchAll(new RegExp(`\`\`\`${language}\\n([\\s\\S]*?)\`\`\``, 'g'))].map(([, code = '']) => code).join('\n');
 }
+
+// below e2e, so that the imports are resolved as an application's would be
+const place = join(root, 'e2e/dist', `client-docs-${process.pid}`);
+afterAll(() => rmSync(place, { recursive: true, force: true }));
+
+/** Compiles a program and writes what comes out beside it; what the compiler objects to. */
+function compile(name: string, source: string, ...flags: readonly string[]): string {
+  mkdirSync(place, { recursive: true });
+  writeFileSync(join(place, name), source);
+  const compiler = join(root, 'node_modules/typescript/bin/tsc');
+  const kind = ['--ignoreConfig', '--target', 'es2023', '--module', 'nodenext', ...COMPILER_FLAGS, ...flags];
+  const compiled = spawnSync(process.execPath, [compiler, ...kind, name], { cwd: place, encoding: 'utf8' });
+  return compiled.stdout + compiled.stderr;
+}
+
+describe('the reference of the React hooks', () => {
+  it('compiles as strictly as the sources', () => {
+    const source = program('react.md', 'tsx');
+    expect(source).toContain('useSuspenseLiveQuery(');
+    expect(compile('react.tsx', source, '--jsx', 'react-jsx', '--types', 'react', '--lib', 'es2023,dom')).toBe('');
+  }, 60_000);
+});
 
 describe('the reference of the client', () => {
   const folder = mkdtempSync(join(tmpdir(), 'kalamdb-client-docs-'));
-  // below e2e, so that the import of the client is resolved as an application's would be
-  const place = join(root, 'e2e/dist', `client-docs-${process.pid}`);
   let server: ServerProcess;
 
   beforeAll(async () => {
@@ -29,19 +49,14 @@ describe('the reference of the client', () => {
 
   afterAll(async () => {
     await server.stop();
-    for (const path of [folder, place]) rmSync(path, { recursive: true, force: true });
+    rmSync(folder, { recursive: true, force: true });
   });
 
   it('compiles as strictly as the sources, and its examples print what they say', () => {
-    const source = program();
+    const source = program('client.md', 'ts');
     const expected = [...source.matchAll(/console\.log\(.*\); \/\/ (.*)$/gm)].map(([, text]) => text);
     expect(expected.length).toBeGreaterThan(4);
-    mkdirSync(place, { recursive: true });
-    writeFileSync(join(place, 'program.ts'), source.replaceAll(DOCS_URL, server.url));
-    const compiler = join(root, 'node_modules/typescript/bin/tsc');
-    const kind = ['--ignoreConfig', '--target', 'es2023', '--module', 'nodenext', '--types', 'node', ...COMPILER_FLAGS];
-    const compiled = spawnSync(process.execPath, [compiler, ...kind, 'program.ts'], { cwd: place, encoding: 'utf8' });
-    expect(compiled.stdout, compiled.stderr).toBe('');
+    expect(compile('program.ts', source.replaceAll(DOCS_URL, server.url), '--types', 'node')).toBe('');
     const run = spawnSync(process.execPath, ['program.js'], { cwd: place, encoding: 'utf8', timeout: RUN_TIMEOUT_MILLIS });
     expect(run.stderr).toBe('');
     expect(run.stdout.trimEnd().split('\n')).toEqual(expected);

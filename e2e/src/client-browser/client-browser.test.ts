@@ -80,9 +80,9 @@ describe.runIf(executablePath !== undefined)(`the client in Chromium (${executab
     await page.close();
   });
 
+  const trialOptions = (): TrialOptions => ({ url: proxy.url, password: PASSWORD, pingIntervalMs: 5_000, reconnectDelayMs: 20 });
   const begin = async (options: Partial<TrialOptions> = {}): Promise<void> => {
-    const all: TrialOptions = { url: proxy.url, password: PASSWORD, pingIntervalMs: 5_000, reconnectDelayMs: 20, ...options };
-    await page.evaluate(`globalThis.trial = new Trial(${JSON.stringify(all)}); trial.watch()`);
+    await page.evaluate(`globalThis.trial = new Trial(${JSON.stringify({ ...trialOptions(), ...options })}); trial.watch()`);
     await page.waitForFunction('trial.states.at(-1) === "caught-up"');
   };
   const put = async (id: number, body: string): Promise<void> => {
@@ -120,6 +120,23 @@ describe.runIf(executablePath !== undefined)(`the client in Chromium (${executab
     await shown(1);
     await page.waitForFunction('trial.states.length === 3');
     expect(await page.evaluate('trial.states.join()')).toBe('caught-up,stale,caught-up');
+  });
+
+  it('shows live rows in React, through a cut, with one subscription for all components', async () => {
+    const asked: string[] = [];
+    page.on('websocket', (socket) => {
+      socket.on('framesent', ({ payload }) => void (String(payload).includes('"subscribe"') && asked.push(String(payload))));
+    });
+    await put(1, 'a');
+    await page.evaluate(`globalThis.trial = new Trial(${JSON.stringify(trialOptions())}); trial.showInReact(document.body)`);
+    const reads = (text: string): Promise<unknown> => page.waitForFunction(`document.body.textContent === '${text}'`);
+    await reads('live a 1');
+    await put(2, 'b');
+    await reads('live a,b 2');
+    expect(asked).toHaveLength(1);
+    proxy.cutAll();
+    await put(3, 'c');
+    await reads('live a,b,c 3');
   });
 
   it('notices after a sleep that its socket is dead, however long the next sign of life is away', async () => {

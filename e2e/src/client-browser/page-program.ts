@@ -1,4 +1,6 @@
 import { Auth, createClient, type KalamDBClient, type LiveState } from '@kalamdb/client';
+import type { Container } from 'react-dom/client';
+import { showInReact } from './react-page.ts';
 
 /** How a trial's client is made. */
 export interface TrialOptions {
@@ -43,6 +45,10 @@ export class Trial {
       },
       { onState: (state) => this.states.push(state) },
     );
+  }
+
+  showInReact(container: Container): void {
+    showInReact(this.#client, container);
   }
 
   async insert(id: number, body: string): Promise<void> {

@@ -12,8 +12,7 @@ export class Callbacks {
   #current: ClientCallbacks;
 
   constructor(callbacks: ClientCallbacks, log: Log) {
-    const { onConnect, onDisconnect, onError, onReceive, onSend } = callbacks;
-    this.#current = { onConnect, onDisconnect, onError, onReceive, onSend };
+    this.#current = callbacks;
     this.#log = log;
   }
 

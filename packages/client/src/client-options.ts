@@ -113,12 +113,12 @@ export interface SubscriptionOptions extends WaitOptions {
   readonly last_rows?: number | undefined;
   /** Only what came after this position. */
   readonly from?: SeqId | bigint | number | string | undefined;
+  /** What is shown first holds this commit, the `commit` of a {@link QueryResult}. */
+  readonly atLeast?: string | undefined;
 }
 
-/** How `live` keeps rows. */
-export interface LiveRowsOptions<T> extends WaitOptions {
-  /** Makes the application's row of a row; called once for every version of a row. */
-  readonly mapRow?: ((row: RowData) => T) | undefined;
+/** Which rows of a live query are kept, and by what they are known. */
+export interface LiveSetOptions extends WaitOptions {
   /** Rows kept, the last to arrive; all unless given. A place that a delete leaves is not filled with an older row. */
   readonly limit?: number | undefined;
   /** The columns by which rows are the same; `id` unless given. */
@@ -127,7 +127,13 @@ export interface LiveRowsOptions<T> extends WaitOptions {
   readonly keyColumn?: string | undefined;
   /** The same as a function. */
   readonly getKey?: ((row: RowData) => string | number | null | undefined) | undefined;
-  readonly subscriptionOptions?: SubscriptionOptions | undefined;
+  readonly subscriptionOptions?: Omit<SubscriptionOptions, 'signal'> | undefined;
+}
+
+/** How `live` keeps and shows rows. */
+export interface LiveRowsOptions<T> extends LiveSetOptions {
+  /** Makes the application's row of a row; called once for every version of a row. */
+  readonly mapRow?: ((row: RowData) => T) | undefined;
   /** Trouble after the start. Without it, trouble goes to the client's `onError`. */
   readonly onError?: ((event: SubscriptionErrorEvent) => void) | undefined;
   /** Told whenever it changes how current the rows are; `loading` at first. That they have caught up is told after they were shown. */
@@ -137,6 +143,8 @@ export interface LiveRowsOptions<T> extends WaitOptions {
 /** Where a query runs, and for how long it is waited for. */
 export interface QueryOptions extends WaitOptions {
   readonly namespace?: string | undefined;
+  /** The answer holds this commit, the `commit` of a {@link QueryResult}. */
+  readonly atLeast?: string | undefined;
 }
 
 /** {@link QueryOptions} of a query with files. */
@@ -168,5 +176,6 @@ export function wireOptions(options: SubscriptionOptions | undefined): WireSubsc
     batch_size: options?.batch_size,
     last_rows: options?.last_rows,
     from: options?.from === undefined ? undefined : SeqId.from(options.from).toBigInt(),
+    at_least: options?.atLeast,
   };
 }

@@ -31,6 +31,19 @@ import type { SeqId } from './rows/seq-id.ts';
 import { deleteText, executeAsText, insertText, quoteTable, updateText } from './sql/sql-text.ts';
 import { asyncDispose, unlessAborted, type WaitOptions } from './waiting.ts';
 
+/** What the parts of this package that are loaded apart work with. */
+export interface ClientInside {
+  readonly live: LiveQueries;
+  readonly callbacks: Callbacks;
+}
+
+let insideOf: (client: KalamDBClient) => ClientInside;
+
+/** Lets another module of this package into a client. Throws `CLIENT_CLOSED`. */
+export function clientInside(client: KalamDBClient): ClientInside {
+  return insideOf(client);
+}
+
 /**
  * A connection to one KalamDB server: SQL over HTTP, live queries over one shared WebSocket that comes back by itself.
  *
@@ -62,6 +75,13 @@ export class KalamDBClient implements AsyncDisposable {
   readonly #callbacks: Callbacks;
   readonly #ended: () => void;
   #closed = false;
+
+  static {
+    insideOf = (client) => {
+      client.#assertOpen();
+      return { live: client.#live, callbacks: client.#callbacks };
+    };
+  }
 
   /** `ended` is called at {@link shutdown}, for whoever made something that must end with the client. */
   constructor(options: ClientOptions, ended: () => void = () => undefined) {
@@ -345,11 +365,10 @@ export class KalamDBClient implements AsyncDisposable {
     options: QueryOptions | undefined,
   ): Promise<QueryResponse> {
     this.#assertOpen();
-    const namespace = options?.namespace ?? this.#options.namespace;
-    const signal = options?.signal;
+    const all = { namespace: this.#options.namespace, ...options, ...request };
     return await unlessAborted(
-      this.#credentials.spend((token) => this.#http.sql({ ...request, namespace, signal }, token)),
-      signal,
+      this.#credentials.spend((token) => this.#http.sql(all, token)),
+      all.signal,
     );
   }
 
@@ -399,7 +418,7 @@ Object.defineProperty(KalamDBClient.prototype, asyncDispose, {
 });
 
 function readBaseUrl(url: string): string {
-  if (!/^https?:\/\/./i.test(url)) throw invalidArgument('url', `'${url}' begins with neither http:// nor https://`);
+  if (!/^https?:\/\/./i.test(url)) throw invalidArgument('url', `'${url}' is not http://… or https://…`);
   const { origin, pathname } = new URL(url);
   return `${origin}${pathname}`.replace(/\/+$/, '');
 }

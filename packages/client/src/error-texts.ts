@@ -21,5 +21,5 @@ export const ERROR_TEXTS = {
   SUBSCRIBE_TIMEOUT: "'{sql}' was not acknowledged within {millis} ms ({reason})",
   SUBSCRIPTIONS_FULL: 'A client holds at most {subscriptionsMax} subscriptions; end one first',
   SUBSCRIPTION_STALLED: 'The subscription could not be continued after {attempts} attempts: {reason}',
-  UNSUBSCRIBED: "'{sql}' was unsubscribed before it was accepted",
+  UNSUBSCRIBED: "'{sql}' was unsubscribed",
 } as const;

@@ -16,6 +16,7 @@ export type {
   ClientOptions,
   ConnectionError,
   LiveRowsOptions,
+  LiveSetOptions,
   QueryOptions,
   SubscriptionOptions,
   Unsubscribe,
@@ -33,6 +34,17 @@ export {
   type NoAuthCredentials,
 } from './http/auth.ts';
 export type { LoginResponse, QueryResponse, QueryResult, Role } from './http/http-api.ts';
+export type { LiveOrder } from './live/column-order.ts';
+export {
+  type LiveCollection,
+  type LiveCollectionOptions,
+  type LiveCollectionState,
+  type LiveKey,
+  type LiveRowChange,
+  type LiveSnapshot,
+  liveCollection,
+  sameMembers,
+} from './live/live-collection.ts';
 export type { SubscriptionInfo } from './live/live-queries.ts';
 export { KalamChange } from './live/raw-events.ts';
 export type { LiveState } from './live/subscription.ts';

@@ -204,7 +204,7 @@ describe('the client with the real server', () => {
       name: 'KalamServerError',
       code: 'NOT_FOUND',
     });
-    await expect(client.live(`${SQL} ORDER BY id`, () => undefined)).rejects.toMatchObject({ code: 'INVALID_SQL' });
+    await expect(client.live(`${SQL} ORDER BY id`, () => undefined)).rejects.toMatchObject({ code: 'UNSUPPORTED' });
     await expect(client.live('SELECT body FROM app.items', () => undefined)).rejects.toMatchObject({ code: 'KEY_MISSING' });
     await expect(client.query('SELECT * FROM app.nothing')).rejects.toMatchObject({ code: 'SQL_EXECUTION_ERROR', status: 400 });
     expect(client.getSubscriptionCount()).toBe(0);

@@ -74,7 +74,7 @@ async function inflate(bytes: Uint8Array): Promise<string> {
   const bounded = new TransformStream<Uint8Array, Uint8Array>({
     transform(part, stream) {
       length += part.length;
-      if (length > inflatedBytesMax) throw clientError('FRAME_TOO_LARGE', { bytesMax: inflatedBytesMax, what: 'one inflated frame' });
+      if (length > inflatedBytesMax) throw clientError('FRAME_TOO_LARGE', { bytesMax: inflatedBytesMax, what: 'one frame' });
       stream.enqueue(part);
     },
   });

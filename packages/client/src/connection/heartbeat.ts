@@ -72,6 +72,6 @@ export class Heartbeat {
 
   #dead(): void {
     this.stop();
-    this.#options.dead('the server has gone silent');
+    this.#options.dead('the server is silent');
   }
 }

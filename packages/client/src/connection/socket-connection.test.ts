@@ -4,48 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { Credentials } from '../http/credentials.ts';
 import { holdsSocket } from './connection-state.ts';
 import { SocketConnection } from './socket-connection.ts';
-import type { SocketEvent, WebSocketLike } from './web-socket.ts';
-
-/** The other end of a socket, moved by the test. */
-class Wire {
-  readonly sockets: WireSocket[] = [];
-  get open(): WireSocket[] {
-    return this.sockets.filter((socket) => !socket.closed);
-  }
-  get latest(): WireSocket | undefined {
-    return this.open.at(-1);
-  }
-}
-
-class WireSocket implements WebSocketLike {
-  binaryType = 'blob';
-  closed = false;
-  readonly sent: string[] = [];
-  readonly #listeners = new Map<string, (event: SocketEvent) => void>();
-
-  constructor(wire: Wire) {
-    wire.sockets.push(this);
-  }
-  addEventListener(type: string, listener: (event: SocketEvent) => void): void {
-    this.#listeners.set(type, listener);
-  }
-  send(data: string): void {
-    this.sent.push(data);
-  }
-  close(): void {
-    this.closed = true;
-  }
-  say(type: string, event: SocketEvent = {}): void {
-    this.#listeners.get(type)?.(event);
-  }
-  frame(message: object): void {
-    this.say('message', { data: JSON.stringify(message) });
-  }
-  drop(): void {
-    this.closed = true;
-    this.say('close', { code: 1006, reason: '' });
-  }
-}
+import { Wire, WireSocket } from './wire-socket.fixture.ts';
 
 const ACCEPT = { type: 'auth_success', user: 'alice', role: 'user' };
 
@@ -139,7 +98,7 @@ describe('socket connection', () => {
       type: 'authenticate',
       method: 'jwt',
       token: 't',
-      protocol: { serialization: 'json', compression: 'gzip', extensions: ['progress'] },
+      protocol: { serialization: 'json', compression: 'gzip', extensions: ['progress', 'window', 'commit-token'] },
     });
     wire.latest?.frame(ACCEPT);
     await both;
@@ -159,7 +118,7 @@ describe('socket connection', () => {
     time.advance(5_000);
     expect(JSON.parse(first?.sent.at(-1) ?? '')).toMatchObject({ type: 'next_batch' });
     time.advance(5_000);
-    expect(log).toEqual(['ready', 'failed: the server has gone silent', 'lost']);
+    expect(log).toEqual(['ready', 'failed: the server is silent', 'lost']);
     time.advance(1_000);
     await settled();
     expect(wire.latest).not.toBe(first);
@@ -180,7 +139,7 @@ describe('socket connection', () => {
       }
       expect(JSON.parse(wire.latest?.sent.at(-1) ?? '')).toMatchObject({ type: 'next_batch' });
       time.advance(3_000);
-      expect(log).toEqual(['ready', 'failed: the server has gone silent', 'lost']);
+      expect(log).toEqual(['ready', 'failed: the server is silent', 'lost']);
     }
   });
 

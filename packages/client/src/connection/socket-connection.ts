@@ -3,7 +3,7 @@ import { clientError, KalamClientError, KalamServerError, reasonOf } from '../cl
 import type { ClientSettings } from '../client-options.ts';
 import type { Credentials } from '../http/credentials.ts';
 import { authenticateText, PROBE_ID } from '../messages/client-frame.ts';
-import { readServerFrame, type ServerFrame } from '../messages/server-frame.ts';
+import { readServerFrame, type ServerFrame, type SubscriptionFrame } from '../messages/server-frame.ts';
 import { attemptsOf, type ConnectionEvent, type ConnectionState, holdsSocket, nextState } from './connection-state.ts';
 import { FrameReader } from './frame-reader.ts';
 import { Heartbeat } from './heartbeat.ts';
@@ -18,7 +18,7 @@ const steadyMillis = 5_000;
 export interface DisconnectReason {
   readonly message: string;
   /** WebSocket close code, when the socket closed by itself. */
-  readonly code?: number;
+  readonly code?: number | undefined;
 }
 
 /** What the owner of the connection is told. */
@@ -32,7 +32,7 @@ export interface ConnectionListener {
   /** A step failed. */
   failed(message: string, recoverable: boolean): void;
   /** A message other than those of authentication, of so many bytes. */
-  frame(frame: ServerFrame, bytes: number): void;
+  frame(frame: SubscriptionFrame, bytes: number): void;
   received(text: string): void;
   sent(text: string): void;
 }
@@ -165,7 +165,7 @@ export class SocketConnection {
     }
     if (before.name === 'ready') {
       const message = 'reason' in event ? event.reason : event.name;
-      this.#listener.lost(this.#closeCode === undefined ? { message } : { message, code: this.#closeCode });
+      this.#listener.lost({ message, code: this.#closeCode });
     }
     if (outcome !== undefined && after.name === 'idle' && after.reason !== undefined) this.#listener.gaveUp(outcome);
   }

@@ -60,7 +60,7 @@ describe('requests', () => {
       {
         path: '/v1/api/sql',
         authorization: 'Bearer t1',
-        body: '{"sql":"SELECT $1","params":[9007199254740993,null,"1970-01-01T00:00:00.000Z"],"namespace_id":"app"}',
+        body: '{"sql":"SELECT $1","params":[9007199254740993,null,"1970-01-01T00:00:00.000Z"],"namespace_id":"app","extensions":["commit-token"]}',
       },
     ]);
   });

@@ -40,6 +40,8 @@ export interface QueryResult {
   readonly message?: string;
   /** Who the statement ran as. */
   readonly as_user?: string;
+  /** The name of the commit that the statement has made, to be passed as `atLeast`. */
+  readonly commit?: string;
 }
 
 /** What a request answered. Failures are thrown, so `status` is always `success`. */
@@ -55,9 +57,13 @@ export interface SqlRequest {
   readonly sql: string;
   readonly params?: readonly unknown[] | undefined;
   readonly namespace?: string | undefined;
+  readonly atLeast?: string | undefined;
   readonly files?: Readonly<Record<string, Blob>> | undefined;
   readonly signal?: AbortSignal | undefined;
 }
+
+/** What a server that knows it gives on top: the names of commits. Others pass it over. */
+const extensions = ['commit-token'] as const;
 
 /** What the HTTP side needs. */
 type HttpSettings = Pick<ClientSettings, 'fetch' | 'timers' | 'requestTimeoutMs'>;
@@ -83,8 +89,9 @@ export class HttpApi {
   /** Runs statements. Throws {@link KalamServerError} for everything that the server refuses. */
   async sql(request: SqlRequest, token: string | undefined): Promise<QueryResponse> {
     const params = request.params === undefined || request.params.length === 0 ? undefined : request.params;
-    const { sql, namespace, files, signal } = request;
-    const body = files === undefined ? jsonText({ sql, params, namespace_id: namespace }) : formOf(request, files);
+    const { sql, namespace, atLeast, files, signal } = request;
+    const wire = { sql, params, namespace_id: namespace, extensions, at_least: atLeast };
+    const body = files === undefined ? jsonText(wire) : formOf(request, files);
     return readResponse(await this.#post({ path: '/v1/api/sql', token, body, signal }));
   }
 
@@ -128,7 +135,7 @@ export class HttpApi {
       method: 'POST',
       headers,
       signal,
-      ...(exchange.body === undefined ? {} : { body: exchange.body }),
+      body: exchange.body ?? null,
     });
     return readAnswer(response.status, await response.text());
   }

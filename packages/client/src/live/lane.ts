@@ -56,9 +56,9 @@ export class Lane {
     return subscription;
   }
 
-  /** Asks for it, now or as soon as the socket is ready. */
+  /** Asks for it, now or as soon as the socket is ready, unless that has been done; a socket that nobody opens any more is opened again. */
   begin(subscription: Subscription): void {
-    subscription.ask();
+    if (subscription.phase === 'offline') subscription.ask();
     // whatever keeps the socket from opening also reaches the subscription, as a refusal or as its time limit
     this.connection.connect().catch(() => undefined);
   }
@@ -81,8 +81,8 @@ export class Lane {
       },
       frame: (frame, bytes) => {
         if (frame.type === 'error' && frame.subscription_id === 'rate_limit') this.#askAgainLater();
-        const subscription = 'subscription_id' in frame ? this.#members.get(frame.subscription_id) : undefined;
-        if (subscription === undefined || !('subscription_id' in frame)) report.frame(frame, bytes);
+        const subscription = this.#members.get(frame.subscription_id);
+        if (subscription === undefined) report.frame(frame, bytes);
         else subscription.receive(frame, bytes);
       },
     };

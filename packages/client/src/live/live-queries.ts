@@ -1,6 +1,13 @@
 import type { Callbacks } from '../callbacks.ts';
 import { clientError, invalidArgument } from '../client-error.ts';
-import { type ClientSettings, type LiveRowsOptions, type SubscriptionOptions, type Unsubscribe, wireOptions } from '../client-options.ts';
+import {
+  type ClientSettings,
+  type LiveRowsOptions,
+  type LiveSetOptions,
+  type SubscriptionOptions,
+  type Unsubscribe,
+  wireOptions,
+} from '../client-options.ts';
 import type { ConnectionListener, SocketConnection } from '../connection/socket-connection.ts';
 import type { ServerMessage } from '../messages/server-message.ts';
 import type { RowData } from '../rows/row-data.ts';
@@ -9,9 +16,9 @@ import { asyncDispose, unlessAborted, type WaitOptions } from '../waiting.ts';
 import { InboxBudget } from './inbox.ts';
 import { Lane, type LanePort } from './lane.ts';
 import { LiveRows } from './live-rows.ts';
-import { LiveView } from './live-view.ts';
+import { LiveView, type LiveViewer } from './live-view.ts';
 import { rawEvents } from './raw-events.ts';
-import type { Subscription, SubscriptionSink } from './subscription.ts';
+import type { Subscription, SubscriptionRequest, SubscriptionSink } from './subscription.ts';
 
 /** Subscriptions one client may hold. */
 const subscriptionsMax = 1_000;
@@ -43,12 +50,12 @@ export interface SubscriptionInfo {
   readonly tableName: string;
   readonly createdAt: Date;
   /** The position up to which it is complete. */
-  readonly lastSeqId?: SeqId;
+  readonly lastSeqId?: SeqId | undefined;
   readonly closed: boolean;
 }
 
-/** One call of the application, which may share its subscription with others. */
-interface Handle extends Target {
+/** One call of an application, which may share its subscription with others. */
+export interface Handle extends Target {
   readonly id: string;
   readonly createdAt: Date;
   readonly subscription: Subscription;
@@ -58,8 +65,19 @@ interface Handle extends Target {
   readonly begin: () => void;
   /** Takes its part of the subscription away. */
   readonly release: (reason: unknown) => void;
-  /** Resolves when what was delivered has been passed on. */
-  readonly passedOn: () => Promise<void>;
+  /** Who looks, unless the events are passed on as they are. */
+  readonly view?: LiveViewer;
+}
+
+type Part = Omit<Handle, 'createdAt' | 'over'>;
+
+/** Who wants to look at which rows. */
+interface Joining extends Target {
+  readonly id: string;
+  readonly view: LiveViewer;
+  readonly options: LiveSetOptions;
+  /** Whether to try until it succeeds, and to tell the viewer what it fails of for good. */
+  readonly patient?: boolean;
 }
 
 interface SharedRows {
@@ -110,43 +128,49 @@ export class LiveQueries {
 
   /** Starts, or joins, a live query. Resolves at the server's acknowledgement. */
   live<T>(target: Target, callback: (rows: T[]) => void, options: LiveRowsOptions<T>): Promise<Unsubscribe> {
+    const id = this.nextId();
+    const view = this.#view(id, callback, options);
+    return this.#start(this.hold({ ...target, id, view, options }), options.signal);
+  }
+
+  /** Prepares a live query, shared with others that have the same rows; it begins with {@link Handle.begin}. */
+  hold(joining: Joining): Handle {
+    const { id, sql, view, options, patient } = joining;
     const { keyColumn, limit, getKey, subscriptionOptions } = options;
     const keyColumns = options.keyColumns ?? [keyColumn ?? 'id'];
     if (keyColumns.length === 0) throw invalidArgument('keyColumns', 'empty');
-    const id = this.#nextId();
-    const view = this.#view(id, callback, options);
-    const { from, last_rows: lastRows, batch_size: batchSize } = subscriptionOptions ?? {};
-    const shareable = getKey === undefined && from === undefined && lastRows === undefined;
-    const name = shareable ? JSON.stringify([target.sql, keyColumns, limit, batchSize]) : id;
+    const { batch_size: batchSize, ...begin } = wireOptions(subscriptionOptions);
+    const shareable = getKey === undefined && Object.values(begin).every((option) => option === undefined);
+    const name = shareable ? JSON.stringify([sql, keyColumns, limit, batchSize, patient]) : id;
     const known = this.#shared.get(name);
-    const rows = known?.rows ?? new LiveRows({ sql: target.sql, limit, keyColumns, getKey });
-    const { subscription, lane } = known ?? this.#add(id, target, rows, subscriptionOptions);
+    const rows = known?.rows ?? new LiveRows({ sql, limit, keyColumns, getKey });
+    const { subscription, lane } = known ?? this.#add({ id, sql, patient }, rows, subscriptionOptions);
     this.#shared.set(name, { rows, subscription, lane });
-    const begin = (): void => {
+    const start = (): void => {
       rows.join(view);
-      if (known === undefined) lane.begin(subscription);
+      lane.begin(subscription);
       // asked for the view's sake, which hears of it by its state; whoever ends the subscription hears of that
-      else if (view.wantsState && subscription.phase === 'live') subscription.caughtUp().catch(() => undefined);
+      if (view.wantsState && subscription.phase === 'live') subscription.caughtUp().catch(() => undefined);
     };
     const release = (reason: unknown): void => {
       if (rows.leave(view) === 0) subscription.end(reason);
     };
-    return this.#start({ ...target, id, subscription, begin, release, passedOn: () => view.passedOn() }, options.signal);
+    return this.#register({ ...joining, subscription, begin: start, release });
   }
 
   /** Starts a subscription that passes on its events. Resolves at the server's acknowledgement. */
   subscribe(target: Target, callback: (event: ServerMessage) => void, options: SubscriptionOptions | undefined): Promise<Unsubscribe> {
-    const id = this.#nextId();
-    const { subscription, lane } = this.#add(id, target, rawEvents(id, callback), options);
+    const id = this.nextId();
+    const { subscription, lane } = this.#add({ id, sql: target.sql }, rawEvents(id, callback), options);
     const begin = (): void => lane.begin(subscription);
     const release = (reason: unknown): void => subscription.end(reason);
-    return this.#start({ ...target, id, subscription, begin, release, passedOn: () => Promise.resolve() }, options?.signal);
+    return this.#start(this.#register({ ...target, id, subscription, begin, release }), options?.signal);
   }
 
   /** Ends one, at the application's wish; an unknown id is one that has ended. */
   remove(id: string): void {
     const handle = this.#handles.get(id);
-    if (handle !== undefined) this.#end(handle, clientError('UNSUBSCRIBED', { sql: handle.sql }));
+    if (handle !== undefined) this.end(handle, clientError('UNSUBSCRIBED', { sql: handle.sql }));
   }
 
   /** Ends all, at the application's wish. */
@@ -156,7 +180,7 @@ export class LiveQueries {
 
   /** Ends all, and every connection, for good; whoever still waits is told `CLIENT_CLOSED`. */
   close(): void {
-    for (const handle of [...this.#handles.values()]) this.#end(handle, clientError('CLIENT_CLOSED', {}));
+    for (const handle of [...this.#handles.values()]) this.end(handle, clientError('CLIENT_CLOSED', {}));
     for (const connection of this.connections) connection.dispatch({ name: 'shutdown' });
   }
 
@@ -173,7 +197,7 @@ export class LiveQueries {
     try {
       await this.connection.connect();
     } catch (error) {
-      this.#releaseUnused();
+      this.releaseUnused();
       throw error;
     }
   }
@@ -185,10 +209,13 @@ export class LiveQueries {
 
   /** What there is, oldest first. */
   infos(): SubscriptionInfo[] {
-    return [...this.#handles.values()].map(({ id, tableName, createdAt }) => {
-      const lastSeqId = this.getLastSeqId(id);
-      return { id, tableName, createdAt, ...(lastSeqId === undefined ? {} : { lastSeqId }), closed: false };
-    });
+    return [...this.#handles.values()].map(({ id, tableName, createdAt }) => ({
+      id,
+      tableName,
+      createdAt,
+      lastSeqId: this.getLastSeqId(id),
+      closed: false,
+    }));
   }
 
   #view<T>(id: string, callback: (rows: T[]) => void, options: LiveRowsOptions<T>): LiveView<T> {
@@ -209,16 +236,20 @@ export class LiveQueries {
     });
   }
 
-  #nextId(): string {
+  /** An id for another call. Throws `SUBSCRIPTIONS_FULL`. */
+  nextId(): string {
     if (this.#handles.size >= subscriptionsMax) throw clientError('SUBSCRIPTIONS_FULL', { subscriptionsMax });
     this.#created++;
     return `sub-${this.#created}`;
   }
 
-  #add(id: string, target: Target, sink: SubscriptionSink, options: SubscriptionOptions | undefined): Omit<SharedRows, 'rows'> {
-    const request = { id, ...target, options: wireOptions(options), createdAt: new Date(this.#port.settings.clock.now()) };
+  #add(
+    request: Omit<SubscriptionRequest, 'options'>,
+    sink: SubscriptionSink,
+    options: SubscriptionOptions | undefined,
+  ): Omit<SharedRows, 'rows'> {
     const lane = this.#laneWithRoom();
-    return { subscription: lane.add(request, sink), lane };
+    return { subscription: lane.add({ ...request, options: wireOptions(options) }, sink), lane };
   }
 
   #laneWithRoom(): Lane {
@@ -229,37 +260,52 @@ export class LiveQueries {
     return lane;
   }
 
-  async #start(part: Omit<Handle, 'createdAt' | 'over'>, signal: AbortSignal | undefined): Promise<Unsubscribe> {
-    const { clock, timers, subscribeTimeoutMs: millis } = this.#port.settings;
-    const { id, sql, subscription, begin } = part;
-    const over = new AbortController();
-    const handle: Handle = { ...part, over, createdAt: new Date(clock.now()) };
-    this.#handles.set(id, handle);
-    const expire = (): void => this.#end(handle, clientError('SUBSCRIBE_TIMEOUT', { sql, millis, reason: this.connection.lastFailure }));
+  #register(part: Part): Handle {
+    const handle: Handle = { ...part, over: new AbortController(), createdAt: new Date(this.#port.settings.clock.now()) };
+    this.#handles.set(part.id, handle);
+    return handle;
+  }
+
+  async #start(handle: Handle, signal: AbortSignal | undefined): Promise<Unsubscribe> {
+    const { timers, subscribeTimeoutMs: millis } = this.#port.settings;
+    const { sql, subscription, over } = handle;
+    const expire = (): void => this.end(handle, clientError('SUBSCRIBE_TIMEOUT', { sql, millis, reason: this.connection.lastFailure }));
     const timer = timers.after(millis, expire, { keepAlive: true });
-    const abort = (): void => this.#end(handle, signal?.reason);
-    signal?.addEventListener('abort', abort, { signal: over.signal });
     try {
-      if (signal?.aborted === true) abort();
-      else begin();
+      this.begin(handle, signal);
       await unlessAborted(subscription.accepted, over.signal);
     } catch (error) {
-      this.#end(handle, error);
-      this.#releaseUnused();
+      this.end(handle, error);
+      this.releaseUnused();
       throw error;
     } finally {
       timer.cancel();
     }
-    const unsubscribe = async (): Promise<void> => this.remove(id);
-    const caughtUp = async (options?: WaitOptions): Promise<void> => {
-      await unlessAborted(subscription.caughtUp(), options?.signal);
-      await unlessAborted(part.passedOn(), options?.signal);
-    };
-    return Object.assign(unsubscribe, { id, caughtUp, [asyncDispose]: unsubscribe });
+    const unsubscribe = async (): Promise<void> => this.remove(handle.id);
+    return Object.assign(unsubscribe, {
+      id: handle.id,
+      caughtUp: (options?: WaitOptions) => this.caughtUp(handle, options),
+      [asyncDispose]: unsubscribe,
+    });
+  }
+
+  /** Takes up a call, unless its signal is aborted; when it is, later on, the call ends. */
+  begin(handle: Handle, signal: AbortSignal | undefined): void {
+    const abort = (): void => this.end(handle, signal?.reason);
+    signal?.addEventListener('abort', abort, { signal: handle.over.signal });
+    if (signal?.aborted === true) abort();
+    else handle.begin();
+  }
+
+  /** Resolves when everything that was committed before the call has been passed on. */
+  async caughtUp({ subscription, view, over }: Handle, options: WaitOptions | undefined): Promise<void> {
+    const passedOn = subscription.caughtUp().then(() => view?.passedOn?.());
+    // a subscription that is shared outlives the call
+    await unlessAborted(unlessAborted(passedOn, over.signal), options?.signal);
   }
 
   /** Ends one call's part of a subscription; ending twice is ending once. */
-  #end(handle: Handle, reason: unknown): void {
+  end(handle: Handle, reason: unknown): void {
     if (handle.over.signal.aborted) return;
     this.#drop(handle, reason);
     handle.release(reason);
@@ -282,7 +328,7 @@ export class LiveQueries {
   }
 
   /** Stops trying to connect when nothing is left that needs it, so that a process can end. */
-  #releaseUnused(): void {
+  releaseUnused(): void {
     if (this.connection.state.name !== 'ready' && this.#first.size === 0) this.connection.dispatch({ name: 'disconnect' });
   }
 }

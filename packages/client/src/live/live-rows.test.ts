@@ -181,7 +181,7 @@ describe('live rows', () => {
   });
 
   it('a getKey that throws costs its own row only, and is told', () => {
-    const { rows, shown, ack, batch } = open({
+    const { shown, ack, batch } = open({
       getKey: (row) => {
         const id = row['id']?.asInt();
         if (id === 2) throw new Error('mine');
@@ -191,7 +191,6 @@ describe('live rows', () => {
     ack();
     expect(() => batch([1, 2, 3].map((id) => ({ id, a: null, b: null, _seq: String(id), _deleted: false })))).toThrow('mine');
     expect(shown.at(-1)?.map((row) => row['id'])).toEqual([1, 3]);
-    expect([...rows.rows]).toHaveLength(2);
   });
 
   it('a fresh snapshot replaces everything', () => {

@@ -1,25 +1,53 @@
+import type { SchemaField } from '../messages/schema-field.ts';
 import type { RowData, WireRow } from '../rows/row-data.ts';
-import type { LiveState } from './subscription.ts';
+import type { LiveError, LiveState } from './subscription.ts';
+
+/** A set of rows as it stands now, in its order. */
+export interface RowSet {
+  readonly rows: ReadonlyMap<string, WireRow>;
+  /** Whether the server keeps them in an order of its own, so that a row can move without being touched. */
+  readonly window: boolean;
+  readonly schema: readonly SchemaField[];
+  readonly wrap: (row: WireRow) => RowData;
+}
+
+/** Gives the set; `undefined` while it is not complete. */
+export type RowSource = () => RowSet | undefined;
+
+/** Somebody who looks at the rows of a live query. */
+export interface LiveViewer {
+  /** Whether it wants to hear, after every load, when the rows have caught up. */
+  readonly wantsState: boolean;
+  /** The set has changed, or is complete for the first time. */
+  show(source: RowSource): void;
+  /** The row of this key is another one than before, or gone; without a key the whole set is being replaced. Told before `show`. */
+  touched?(key?: string): void;
+  /** How current the set is; `caught-up` is told after the set that it is true of was given to `show`. */
+  stateChanged(state: LiveState): void;
+  /** `ended`: nothing follows; `undefined`: it concerns one row only. */
+  failed(error: LiveError, ended?: boolean): void;
+  /** Resolves when what it was shown has been passed on; a viewer without it passes on at once. */
+  passedOn?(): Promise<void>;
+  /** Nothing follows: somebody ended it. */
+  close(): void;
+}
 
 /** What a view needs of the application. */
 export interface LiveViewSettings<T> {
   readonly mapRow: (row: RowData) => T;
   /** Takes the set; a promise it returns never rejects, and the next set waits for it. */
   readonly show: (rows: T[]) => Promise<void> | undefined;
-  readonly failed: (error: { readonly code: string; readonly message: string }) => void;
+  readonly failed: (error: LiveError) => void;
   readonly stateChanged: ((state: LiveState) => void) | undefined;
   /** The application's code threw. */
   readonly thrown: (error: unknown) => void;
 }
 
-/** A set of rows as it stands now; `undefined` while it is not complete. */
-export type RowSource = () => { readonly rows: Iterable<WireRow>; readonly wrap: (row: WireRow) => RowData } | undefined;
-
 /**
  * One application's sight of a live query: its own rows of the set's, each made once per version, and its own pace. A callback
  * that takes its time is shown the newest set when it is done; the sets in between are skipped, so nothing piles up.
  */
-export class LiveView<T> {
+export class LiveView<T> implements LiveViewer {
   readonly #settings: LiveViewSettings<T>;
   readonly #mapped = new WeakMap<WireRow, { readonly value: T }>();
   #showing: Promise<void> | undefined;
@@ -47,7 +75,7 @@ export class LiveView<T> {
     return this.#settings.stateChanged !== undefined;
   }
 
-  failed(error: { readonly code: string; readonly message: string }): void {
+  failed(error: LiveError): void {
     this.#settings.failed(error);
   }
 
@@ -72,7 +100,7 @@ export class LiveView<T> {
     this.#due = undefined;
     if (set === undefined) return;
     try {
-      this.#showing = this.#settings.show(Array.from(set.rows, (row) => this.#map(row, set.wrap)))?.then(() => {
+      this.#showing = this.#settings.show(Array.from(set.rows.values(), (row) => this.#map(row, set.wrap)))?.then(() => {
         this.#showing = undefined;
         this.#next();
       });

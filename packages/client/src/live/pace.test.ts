@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { LiveState, RowData, ServerMessage } from '../index.ts';
 import { clientWorld } from './client-world.fixture.ts';
+import { ScriptedServer, settled } from './scripted-server.fixture.ts';
 
 const SQL = 'SELECT * FROM app.t';
 const world = clientWorld();
@@ -98,6 +99,33 @@ describe('a callback that takes its time', () => {
     slow.open();
     await stop.caughtUp();
     expect(shown).toEqual([0, 50]);
+  });
+
+  it('is shown what came in before a cut, also when it is done while what was missed is being read', async () => {
+    const server = new ScriptedServer();
+    const slow = gate();
+    const shown: number[] = [];
+    const started = server.client.live(SQL, async (rows) => {
+      shown.push(rows.length);
+      await slow.passed;
+    });
+    await server.accept();
+    server.load([{ id: '1', _seq: '1' }]);
+    const stop = await started;
+    server.change('insert', { id: '2', _seq: '2' });
+    server.wire.latest?.drop();
+    server.time.advance(60_000);
+    await server.accept();
+    server.acknowledge();
+    slow.open();
+    const caughtUp = stop.caughtUp();
+    await settled();
+    expect(shown).toEqual([1]);
+    server.batch([]);
+    server.answerBarrier();
+    await caughtUp;
+    expect(shown).toEqual([1, 2]);
+    await server.client.shutdown();
   });
 
   it('hears nothing more once it is unsubscribed, whatever waits for it', async () => {

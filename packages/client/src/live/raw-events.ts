@@ -1,6 +1,6 @@
 import type { SchemaField } from '../messages/schema-field.ts';
 import type { ChangeTypeRaw } from '../messages/server-frame.ts';
-import { ackMessage, batchMessage, type ChangeMessage, changeMessage, type ServerMessage } from '../messages/server-message.ts';
+import { ackMessage, batchMessage, changeMessage, type ServerMessage } from '../messages/server-message.ts';
 import { KalamRow } from '../rows/kalam-row.ts';
 import type { SubscriptionSink } from './subscription.ts';
 
@@ -33,8 +33,6 @@ export class KalamChange<T extends object = Record<string, unknown>> {
     this.event = event;
     this.type = event.type === 'change' ? event.change_type : event.type;
     this.rows = ('rows' in event ? (event.rows ?? []) : []).map((row) => new KalamRow<T>(row));
-    this.oldValues = (event.type === 'change' ? oldRows(event) : []).map((row) => new KalamRow<T>(row));
+    this.oldValues = ('old_values' in event ? (event.old_values ?? []) : []).map((row) => new KalamRow<T>(row));
   }
 }
-
-const oldRows = (event: ChangeMessage): NonNullable<ChangeMessage['old_values']> => event.old_values ?? [];

@@ -1,8 +1,15 @@
 import type { Timer, Timers } from '@kalamdb/protocol';
-import { clientError, KalamServerError } from '../client-error.ts';
+import { clientError, type KalamClientError, KalamServerError } from '../client-error.ts';
 import { barrierText, nextBatchText, subscribeText, unsubscribeText, type WireSubscribeOptions } from '../messages/client-frame.ts';
 import type { SchemaField } from '../messages/schema-field.ts';
-import { type AckFrame, type BatchFrame, type ChangeFrame, readSeq, type ServerFrame } from '../messages/server-frame.ts';
+import {
+  type AckFrame,
+  type BatchFrame,
+  type ChangeFrame,
+  readSeq,
+  type ServerFrame,
+  type SubscriptionFrame,
+} from '../messages/server-frame.ts';
 import type { WireRow } from '../rows/row-data.ts';
 import { Inbox, type InboxBudget } from './inbox.ts';
 
@@ -14,8 +21,6 @@ const restartsMax = 10;
 const restartPauseMillis = 500;
 
 type Refusal = Extract<ServerFrame, { type: 'error' }>;
-/** A frame that carries a subscription's id. */
-export type SubscriptionFrame = Exclude<ServerFrame, { type: 'auth_success' | 'auth_error' }>;
 
 /**
  * How current a live query is.
@@ -26,22 +31,26 @@ export type SubscriptionFrame = Exclude<ServerFrame, { type: 'auth_success' | 'a
  */
 export type LiveState = 'loading' | 'caught-up' | 'stale';
 
+/** What went wrong: an error of the client or of the server, or the frame that says so. */
+export type LiveError = KalamClientError | KalamServerError | Refusal;
+
 /** Consumes what a subscription delivers: each row version once, in `_seq` order. A promise it returns is awaited before the next delivery. */
 export interface SubscriptionSink {
-  /** Throws to refuse a subscription with these columns. */
+  /** Throws a `KalamClientError` to refuse a subscription with these columns. */
   check?(schema: readonly SchemaField[]): void;
   /** Accepted. `fresh`: a whole snapshot follows and replaces everything delivered so far; otherwise only what was missed follows. */
   acknowledged(frame: AckFrame, fresh: boolean): unknown;
   /** Rows of the snapshot, or those missed. The last batch has `has_more` false; changes come only after it. */
   batch(frame: BatchFrame): unknown;
   changed(frame: ChangeFrame): unknown;
+  /** Nothing is on its way any more of the commit that the last change belongs to. */
+  settled?(): void;
   /** Something went wrong. `ended`: nothing follows. */
-  failed(error: { readonly code: string; readonly message: string }, ended: boolean): unknown;
+  failed(error: LiveError, ended: boolean): unknown;
+  /** Never throws. */
   stateChanged?(state: LiveState): void;
   /** Whether the server is to be asked, after every load, when it has caught up; otherwise the state says so only after {@link Subscription.caughtUp}. */
   readonly wantsState?: boolean;
-  /** The application has ended the subscription and wants to hear nothing more. */
-  closed?(): void;
 }
 
 /** The connection as a subscription sees it. */
@@ -62,10 +71,9 @@ export interface SubscriptionPort {
 export interface SubscriptionRequest {
   readonly id: string;
   readonly sql: string;
-  /** What the application calls it: the table's name or the SQL. */
-  readonly tableName: string;
   readonly options: WireSubscribeOptions;
-  readonly createdAt: Date;
+  /** Whether it waits as long as it takes to be accepted, and the sink is told what it fails of. */
+  readonly patient?: boolean | undefined;
 }
 
 /**
@@ -89,7 +97,7 @@ interface Waiter {
  * One subscription over any number of sockets. Its cursor is the `_seq` up to which its inbox is complete: a new socket is asked
  * for what lies above it, and rows at or below it are dropped, so the sink sees no gap and no row version twice. That holds in the
  * middle of a snapshot as well: its rows come in `_seq` order, so the batches that are in need not come again, and what has
- * changed among their rows since lies above the cursor.
+ * changed among their rows since lies above the cursor. A window (ORDER BY with LIMIT) has no cursor: every new socket brings all its rows.
  */
 export class Subscription {
   readonly request: SubscriptionRequest;
@@ -106,6 +114,9 @@ export class Subscription {
   #resumable = false;
   #askedFresh = true;
   #askedFrom: bigint | undefined;
+  #window = false;
+  /** The commit that the server must have reached; once accepted, it has. */
+  #atLeast: string | undefined;
   /** Counts how often it was asked for, so that what belongs to an earlier time is known by it. */
   #generation = 0;
   #restarts = 0;
@@ -126,6 +137,7 @@ export class Subscription {
       drained: () => this.#phase === 'parked' && this.ask(),
     });
     this.#cursor = request.options.from;
+    this.#atLeast = request.options.at_least;
     this.#delivered = this.#cursor;
     this.accepted = new Promise((resolve, reject) => {
       this.#settle = { resolve, reject };
@@ -156,7 +168,7 @@ export class Subscription {
     this.#askedFresh = !this.#resumable;
     this.#askedFrom = this.#cursor;
     const rows = this.#resumable ? {} : { last_rows: options.last_rows };
-    this.#ask(subscribeText(id, sql, { batch_size: options.batch_size, ...rows, from: this.#cursor }));
+    this.#ask(subscribeText(id, sql, { batch_size: options.batch_size, ...rows, from: this.#cursor, at_least: this.#atLeast }));
   }
 
   /** A socket has become ready. */
@@ -177,8 +189,9 @@ export class Subscription {
         this.#acknowledged(frame);
         return;
       case 'initial_data_batch':
-        if (this.#phase === 'loading' && this.#hasRoom(bytes)) this.#batch(frame, bytes);
-        else if (this.#phase === 'live') this.#caughtUp();
+        // what comes when everything is there answers the barrier, unless it is a window that the server sends anew
+        if (this.#phase === 'live' && !(this.#window && frame.batch_control.batch_num === 0)) this.#caughtUp();
+        else if (this.#phase !== 'asked' && this.#hasRoom(bytes)) this.#batch(frame, bytes);
         return;
       case 'change':
         if (this.#phase === 'live' && this.#hasRoom(bytes)) this.#changed(frame, bytes);
@@ -207,25 +220,26 @@ export class Subscription {
   end(reason: unknown): void {
     if (this.#phase === 'ended') return;
     this.#inbox.close();
-    this.#sink.closed?.();
     this.#end(reason);
   }
 
   /** No socket comes by itself any more: ends it if it was never accepted; otherwise it stays, and unless the application wished it so the sink is told. */
-  abandon(error: Error & { readonly code: string }, wished = false): void {
-    if (this.#settle !== undefined) this.end(error);
+  abandon(error: KalamClientError | KalamServerError, wished = false): void {
+    if (this.#isAwaited()) this.end(error);
     else if (!wished) this.#inbox.put(() => this.#sink.failed(error, false));
   }
 
   #acknowledged(frame: AckFrame): void {
     const fresh = this.#askedFresh;
     this.#phase = 'loading';
+    this.#window = frame.window !== undefined;
+    this.#atLeast = undefined;
     // asked twice on one socket (its first answer was slow) there are two snapshots, and the second replaces the first
-    if (fresh) this.#cursor = this.#askedFrom;
+    if (fresh) this.#cursor = this.#window ? undefined : this.#askedFrom;
     try {
       this.#sink.check?.(frame.schema);
     } catch (error) {
-      this.#fail(error instanceof Error ? error : new Error(String(error)));
+      this.#fail(error as KalamClientError);
       return;
     }
     if (fresh) this.#changeState('loading');
@@ -240,7 +254,7 @@ export class Subscription {
     const { has_more: hasMore, last_seq_id: last } = frame.batch_control;
     const lastSeq = readSeq(last);
     const before = this.#cursor;
-    this.#settleAnswer();
+    this.#leave('loading');
     // a server may send the rows of one batch in any order, so they are compared with the cursor before the batch
     const rows = frame.rows.filter((row) => isNew(row, before));
     for (const row of rows) this.#advance(readSeq(row['_seq']));
@@ -270,7 +284,7 @@ export class Subscription {
   /** Nothing up to `seq` is missing, although nothing has come. */
   #passed(seq: bigint | undefined): void {
     this.#advance(seq);
-    this.#deliver(() => undefined, 0);
+    this.#deliver(() => this.#sink.settled?.(), 0);
   }
 
   #deliver(act: () => unknown, bytes: number): void {
@@ -321,15 +335,11 @@ export class Subscription {
   #changeState(state: LiveState): void {
     if (state === this.#state) return;
     this.#state = state;
-    try {
-      this.#sink.stateChanged?.(state);
-    } catch (error) {
-      this.#port.thrown(error);
-    }
+    this.#sink.stateChanged?.(state);
   }
 
   #advance(seq: bigint | undefined): void {
-    if (seq === undefined || (this.#cursor !== undefined && seq <= this.#cursor)) return;
+    if (this.#window || seq === undefined || (this.#cursor !== undefined && seq <= this.#cursor)) return;
     this.#cursor = seq;
     this.#resumable = true;
   }
@@ -338,17 +348,19 @@ export class Subscription {
     switch (frame.code) {
       case 'RESYNC_REQUIRED':
         this.#cursor = undefined;
+        this.#atLeast = undefined;
         this.#resumable = false;
         this.#inbox.put(() => this.#sink.failed(frame, false));
         this.#restart(frame.message);
         return;
       case 'BATCH_FETCH_FAILED':
+      case 'COMMIT_NOT_REACHED':
         this.#restart(frame.message);
         return;
       case 'SUBSCRIPTION_LIMIT_EXCEEDED':
         // after a reconnect the server may still count the socket that it has not missed yet
-        if (this.#settle === undefined) this.#restart(frame.message);
-        else this.#fail(new KalamServerError(frame));
+        if (this.#isAwaited()) this.#fail(new KalamServerError(frame));
+        else this.#restart(frame.message);
         return;
       default:
         this.#fail(new KalamServerError(frame));
@@ -368,10 +380,8 @@ export class Subscription {
     }
   }
 
-  #fail(error: Error & { readonly code?: string }): void {
-    const pending = this.#settle !== undefined;
-    // whoever still waits for the acknowledgement learns it from the rejection
-    if (!pending) this.#inbox.put(() => this.#sink.failed({ code: error.code ?? 'SUBSCRIPTION_FAILED', message: error.message }, true));
+  #fail(error: KalamClientError | KalamServerError): void {
+    if (!this.#isAwaited()) this.#inbox.put(() => this.#sink.failed(error, true));
     this.#end(error);
   }
 
@@ -387,18 +397,24 @@ export class Subscription {
   }
 
   /** Goes to a phase in which nothing arrives; whoever waits to hear that it has caught up waits for the next time it is live. */
-  #leave(phase: 'offline' | 'parked' | 'asked' | 'ended'): void {
+  #leave(phase: Exclude<SubscriptionPhase, 'live'>): void {
     this.#pause?.cancel();
     this.#settleAnswer();
+    const wasLive = this.#phase === 'live';
     this.#phase = phase;
     this.#waiters = [...(this.#asking ?? []), ...this.#waiters];
     this.#asking = undefined;
-    if (phase !== 'ended' && this.#state === 'caught-up') this.#changeState('stale');
+    if (phase !== 'ended' && wasLive) this.#changeState('stale');
   }
 
   /** Whether the server may have something to say. */
   #isAsked(): boolean {
     return this.#phase === 'asked' || this.#phase === 'loading' || this.#phase === 'live';
+  }
+
+  /** Whether somebody still waits for the acknowledgement, who learns from its rejection what went wrong. */
+  #isAwaited(): boolean {
+    return this.#settle !== undefined && this.request.patient !== true;
   }
 
   /** Asked anew after every call out, which can end it. */

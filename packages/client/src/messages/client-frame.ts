@@ -5,13 +5,15 @@ export interface WireSubscribeOptions {
   readonly batch_size?: number | undefined;
   readonly last_rows?: number | undefined;
   readonly from?: bigint | undefined;
+  /** The state that is read holds this commit (the extension `commit-token`). */
+  readonly at_least?: string | undefined;
 }
 
 /** A subscription id that no subscription has: asking for its next batch makes every server answer with an `error` frame. */
 export const PROBE_ID = 'kalam-client-probe';
 
 /** How the client wants to be spoken to; extensions that a server does not know mean nothing to it. */
-const protocol = { serialization: 'json', compression: 'gzip', extensions: ['progress'] } as const;
+const protocol = { serialization: 'json', compression: 'gzip', extensions: ['progress', 'window', 'commit-token'] } as const;
 
 /** A position behind every row. */
 const SEQ_MAX = 2n ** 63n - 1n;

@@ -9,7 +9,7 @@ const depthMax = 64;
  * Dates become ISO 8601, cells what they hold, `undefined` is left out of objects and is null in arrays. Refuses what JSON would silently turn into null.
  */
 export function jsonText(value: unknown, depth = 0): string {
-  if (depth > depthMax) throw invalidArgument('value', `nested deeper than ${depthMax} levels`);
+  if (depth > depthMax) throw invalidArgument('value', `deeper than ${depthMax} levels`);
   if (value instanceof SeqId) return value.toString();
   if (value instanceof KalamCellValue) return jsonText(value.toJson(), depth + 1);
   switch (typeof value) {

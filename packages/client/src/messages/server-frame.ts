@@ -30,11 +30,16 @@ export type ServerFrame =
   | { readonly type: 'progress'; readonly subscription_id: string; readonly seq: JsonValue }
   | { readonly type: 'error'; readonly subscription_id: string; readonly code: string; readonly message: string };
 
+/** A frame that carries a subscription's id. */
+export type SubscriptionFrame = Exclude<ServerFrame, { type: 'auth_success' | 'auth_error' }>;
+
 /** A subscription was accepted. */
 export interface AckFrame {
   readonly type: 'subscription_ack';
   readonly subscription_id: string;
   readonly batch_control: BatchPosition;
+  /** The query has an ORDER BY and a LIMIT: its rows come in that order, and changes say where they stand (the extension `window`). */
+  readonly window?: { readonly limit: number };
   readonly schema: readonly SchemaField[];
 }
 
@@ -44,6 +49,8 @@ export interface BatchFrame {
   readonly subscription_id: string;
   readonly batch_control: BatchPosition;
   readonly rows: readonly WireRow[];
+  /** Of the last batch: changes follow that make one state of it (the extension `progress`). */
+  readonly more?: boolean;
 }
 
 /** One change of one row. */
@@ -53,6 +60,10 @@ export interface ChangeFrame {
   readonly change_type: ChangeTypeRaw;
   readonly rows?: readonly WireRow[] | null;
   readonly old_values?: readonly WireRow[] | null;
+  /** Of a window: where each of `rows` stands after this frame, from 0 on. */
+  readonly positions?: readonly number[];
+  /** Whether further frames of the same commit follow (the extension `progress`). */
+  readonly more?: boolean;
 }
 
 /** A sequence id in any spelling a server uses; `undefined` when there is none. */

@@ -38,6 +38,8 @@ export interface SubscriptionAckMessage {
   readonly total_rows: number;
   readonly batch_control: BatchControl;
   readonly schema: readonly SchemaField[];
+  /** Of a query with ORDER BY and LIMIT: its rows come in that order, and every snapshot replaces what there was. */
+  readonly window?: { readonly limit: number };
 }
 
 /** A part of the snapshot. */
@@ -46,6 +48,8 @@ export interface InitialDataBatchMessage {
   readonly subscription_id: string;
   readonly rows: RowData[];
   readonly batch_control: BatchControl;
+  /** Of the last batch: changes follow that make one state of it. */
+  readonly more?: boolean;
 }
 
 /** One change. An update's `rows` leave out columns that are NULL; those that became NULL are in `old_values`. */
@@ -55,6 +59,10 @@ export interface ChangeMessage {
   readonly change_type: ChangeTypeRaw;
   readonly rows?: RowData[];
   readonly old_values?: RowData[];
+  /** Of a query with ORDER BY and LIMIT: where each of `rows` stands after this event, from 0 on. */
+  readonly positions?: readonly number[];
+  /** Whether further events of the same commit follow. */
+  readonly more?: boolean;
 }
 
 /** What went wrong with a subscription: a code of the server, or one of this client's (`KEY_MISSING`, `CONNECTION_LOST`, …). */

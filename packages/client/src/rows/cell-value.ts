@@ -116,7 +116,7 @@ export class KalamCellValue {
   asBigInt(): bigint | null {
     if (typeof this.#raw === 'bigint') return this.#raw;
     if (typeof this.#raw === 'number') return Number.isFinite(this.#raw) ? BigInt(Math.trunc(this.#raw)) : null;
-    return typeof this.#raw === 'string' && INTEGER.test(this.#raw) ? BigInt(this.#raw.trim().replace(/^\+/, '')) : null;
+    return typeof this.#raw === 'string' && INTEGER.test(this.#raw) ? BigInt(this.#raw) : null;
   }
 
   /** A sequence id, for `_seq`. */

@@ -6,7 +6,7 @@ import { SeqId } from '../rows/seq-id.ts';
 /** A name in double quotes, so that no character of it can be read as SQL. */
 export function quoteName(name: string): string {
   const bare = name.length > 1 && name.startsWith('"') && name.endsWith('"') ? name.slice(1, -1).replaceAll('""', '"') : name;
-  if (bare === '' || bare.includes('\0')) throw invalidArgument('name', 'a name cannot be empty or hold NUL');
+  if (bare === '' || bare.includes('\0')) throw invalidArgument('name', 'an empty name, or NUL in one');
   return `"${bare.replaceAll('"', '""')}"`;
 }
 
@@ -38,12 +38,12 @@ export function sqlLiteral(value: unknown): string {
 }
 
 function objectLiteral(value: object): string {
-  if (ArrayBuffer.isView(value)) throw invalidArgument('value', 'bytes have no SQL literal');
+  if (ArrayBuffer.isView(value)) throw invalidArgument('value', 'bytes have no SQL form');
   return value instanceof Date ? value.toISOString() : jsonText(value);
 }
 
 function sqlText(text: string): string {
-  if (text.includes('\0')) throw invalidArgument('value', 'a text cannot hold NUL');
+  if (text.includes('\0')) throw invalidArgument('value', 'NUL in a text');
   return `'${text.replaceAll("'", "''")}'`;
 }
 
