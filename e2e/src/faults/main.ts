@@ -1,14 +1,14 @@
 /**
  * The long runs of this folder, each only when it is asked for:
  * `node e2e/dist/faults/main.js [--images 100000] [--flips 5000 | --flips all] [--calls 300] [--replay 1000000]
- * [--rows 10000000] [--partitions 100000] [--cold 1] [--operation flush] [--cold-flips 1] [--seed n]`.
+ * [--rows 10000000] [--partitions 100000] [--cold 1] [--operation flush] [--first 0] [--cold-flips 1] [--seed n]`.
  */
 
 import { parseArgs } from 'node:util';
 import { SeededRandom } from '@kalamdb/testing';
 import { flipBytes } from './byte-flips.ts';
 import { flipColdBytes } from './cold-flips.ts';
-import { coldOperations } from './cold-rows.ts';
+import { coldOperations } from './cold-operations.ts';
 import { sweepCold } from './cold-sweep.ts';
 import { exploreCrashImages } from './crash-images.ts';
 import { flipEveryByte } from './every-byte.ts';
@@ -26,6 +26,7 @@ const { values } = parseArgs({
     partitions: { type: 'string' },
     cold: { type: 'string' },
     operation: { type: 'string' },
+    first: { type: 'string' },
     'cold-flips': { type: 'string' },
     seed: { type: 'string' },
   },
@@ -49,7 +50,9 @@ if (values.cold !== undefined) {
   const cc = compiler();
   const operations = values.operation === undefined ? Object.keys(coldOperations) : [values.operation];
   if (cc === undefined) console.log('cold is left out: no C compiler, or no preloading on this system');
-  else for (const operation of operations) console.log(await sweepCold({ cc, operation, stride: Number(values.cold) }));
+  else
+    for (const operation of operations)
+      console.log(await sweepCold({ cc, operation, stride: Number(values.cold), first: Number(values.first ?? 0), onRun: console.log }));
 }
 if (values.replay !== undefined) {
   for (const partitions of [1, 10_000]) console.log(await measureReplay(Number(values.replay), partitions));

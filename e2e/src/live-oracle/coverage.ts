@@ -1,0 +1,41 @@
+/** What must have happened in a run, for it to say anything: each of these counters must be above 0. */
+const COVERED: readonly string[] = [
+  'flush',
+  'compact',
+  'kills',
+  'resumes',
+  'resyncs',
+  'server: catch_ups_total{kind="exact"}',
+  'server: catch_ups_total{kind="coalesced"}',
+  'leaves',
+  'alter: add',
+  'alter: drop',
+  'alter: rename',
+  'slow readers',
+  'all half-open',
+  'network: cut',
+  'network: delay',
+  'network: split',
+  'long absences',
+  'replaced',
+  'subscribed: whole',
+  'subscribed: since',
+  'subscribed: newest',
+  'subscribed: changes',
+  'subscribed: window',
+  'window changes',
+  'windows compared',
+  'exact changes',
+  'changes after a resume or an alteration',
+  'caught up while writers write',
+  'reads judged',
+  'judged in the library',
+  'SELECTs compared',
+  'transactions',
+  'upsert',
+  'event',
+];
+
+/** Which of them have not happened. */
+export const uncovered = (counts: Readonly<Record<string, number>>): readonly string[] =>
+  COVERED.filter((what) => (counts[what] ?? 0) === 0);
