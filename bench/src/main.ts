@@ -1,23 +1,23 @@
 // Measures a server of its own on loopback: cases for each durability mode, start and idle, each beside its goal. `--curves`: over the
 // size of a table (to 1 million rows, `--rows 10000000` for more), the number of partitions (to 10,000; `--partitions`) and the row's width. `--cold`: flush, compaction and
 // queries over 200,000 rows in segments, or `--rows`. `--queries`: joins, windows and many SELECTs
-// at a time alone, beside PostgreSQL when this machine has it.
+// at a time alone, beside PostgreSQL when this machine has it. `--live`: live queries alone, beside PostgreSQL's notifications.
 
 import { cpus } from 'node:os';
 import { parseArgs } from 'node:util';
-import { commitToCallback, emptyHandler, insertBatch, insertInTransaction, insertOne } from './cases.ts';
+import { emptyHandler, insertBatch, insertInTransaction, insertOne } from './cases.ts';
 import { addColumnMillis, dearestCatalogQuery, tableListMillis } from './catalog-queries.ts';
 import { coldQueries, flushFigures } from './cold-cases.ts';
 import { curves } from './curves.ts';
 import { COLD_ROWS, type Durability, GOALS, LARGE_ROWS, LARGE_TABLES } from './goals.ts';
 import { httpCases } from './http-cases.ts';
+import { measureLive } from './live/measure-live.ts';
 import { startPostgres } from './postgres-peer.ts';
 import { emptyServer, makeColdDirectory, makeLargeDirectory, startMillis, withFolder, withServer } from './processes.ts';
 import { insertsBesideJoin, peerCases, queryCases } from './query-cases.ts';
 import { lookupName, pointLookups, selects } from './reads.ts';
 import { type Figure, printCases, printFigures } from './report.ts';
 import { corePercent, longestBlockMillis, mostResidentMiB, residentMiB } from './server-figures.ts';
-import { streamEvents } from './stream-cases.ts';
 import { at, fill, run, type Target, withConnections } from './target.ts';
 import { webSocketConnections } from './web-socket-connections.ts';
 
@@ -37,6 +37,7 @@ const { values: flags } = parseArgs({
     curves: { type: 'boolean', default: false },
     cold: { type: 'boolean', default: false },
     queries: { type: 'boolean', default: false },
+    live: { type: 'boolean', default: false },
     rows: { type: 'string' },
     partitions: { type: 'string', default: '10000' },
   },
@@ -60,18 +61,11 @@ async function measureCases(durability: Durability, empty: Target): Promise<void
         await insertInTransaction(target),
         ...(await selects(target)),
         ...(await httpCases(target)),
-        ...(await commitToCallback(target)),
       ];
-      const events = await streamEvents(target, pid);
       const share = (100 * inserts.perSecond) / floor.perSecond;
-      printCases(
-        `durability ${durability}; server resident at the end: ${residentMiB(pid)} MiB`,
-        [...measured, events.measured],
-        durability,
-      );
+      printCases(`durability ${durability}; server resident at the end: ${residentMiB(pid)} MiB`, measured, durability);
       printFigures([
         { name: 'INSERT of 64 clients, of what the empty handler answers', value: share, unit: '%', goal: GOALS.insertShare },
-        { name: 'processor time of the server for an event of a stream', value: events.micros, unit: 'us', goal: GOALS.eventMicros },
         { name: 'longest block of the event loop', value: await longestBlockMillis(target), unit: 'ms', goal: GOALS.blockMillis },
       ]);
     }),
@@ -209,6 +203,8 @@ if (flags.curves) {
   for (const mode of modes) await measureCold(mode);
 } else if (flags.queries) {
   await measureQueries();
+} else if (flags.live) {
+  await measureLive(modes, seconds);
 } else {
   await emptyServer(seconds, async (empty) => {
     for (const mode of modes) await measureCases(mode, empty);
@@ -223,4 +219,5 @@ if (flags.curves) {
   }
   await measureConnections();
   await measureQueries();
+  await measureLive(modes, seconds);
 }

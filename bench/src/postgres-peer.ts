@@ -11,6 +11,8 @@ export const PEER_CONNECTIONS = 50;
 export interface PostgresPeer {
   /** {@link PEER_CONNECTIONS} connections over a socket of the file system; further queries wait for one. `stop` closes them. */
   readonly pool: Pool;
+  /** Where further clients connect to, as user `bench` to the database `postgres`. */
+  readonly host: string;
   stop(): Promise<void>;
 }
 
@@ -31,6 +33,7 @@ export function startPostgres(): PostgresPeer | undefined {
   const pool = new Pool({ host: folder, user: 'bench', database: 'postgres', max: PEER_CONNECTIONS });
   return {
     pool,
+    host: folder,
     stop: async () => {
       await pool.end();
       run('pg_ctl', ['-D', `${folder}/data`, '-m', 'smart', '-w', 'stop']);

@@ -15,8 +15,12 @@ const SETTINGS = `
 [rate_limit]
 max_queries_per_sec = 1000000
 max_auth_requests_per_ip_per_sec = 1000000
+max_messages_per_sec = 1000000
+max_subscriptions_per_user = 1000000
 [websocket]
 client_timeout_secs = 3600
+[performance]
+keepalive_timeout = 3600
 [compaction]
 check_interval_seconds = 86400
 `;
@@ -45,7 +49,10 @@ export async function withServer<T>(
   const server = await start(spec);
   try {
     const { url, pid } = server;
-    return await work({ url, token: await login(url), user: USER, password: PASSWORD, seconds: spec.seconds }, pid);
+    return await work(
+      { url, token: await login(url, { user: USER, password: PASSWORD }), user: USER, password: PASSWORD, seconds: spec.seconds },
+      pid,
+    );
   } finally {
     await server.stop();
   }
@@ -95,9 +102,10 @@ function start({ folder, durability }: ServerSpec): Promise<ServerProcess> {
   return ServerProcess.start({ folder, durability, rootPassword: PASSWORD, settings: SETTINGS });
 }
 
-async function login(url: string): Promise<string> {
+/** An access token. */
+export async function login(url: string, credentials: { readonly user: string; readonly password: string }): Promise<string> {
   const connection = await HttpConnection.open(url);
-  const { body } = await connection.post('/v1/api/auth/login', JSON.stringify({ user: USER, password: PASSWORD }));
+  const { body } = await connection.post('/v1/api/auth/login', JSON.stringify(credentials));
   connection.close();
   const token = /"access_token":"([^"]+)"/.exec(body)?.[1];
   if (token === undefined) throw new Error(`no token: ${body}`);

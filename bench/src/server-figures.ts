@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { performance } from 'node:perf_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { at, run, type Target, withConnections } from './target.ts';
 
@@ -48,4 +49,20 @@ export function cpuMicros(pid: number): number {
   if (process.platform !== 'linux') return Number.NaN;
   const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? [];
   return (Number(fields[11]) + Number(fields[12])) * TICK_MICROS;
+}
+
+/**
+ * Percent of the time that `work` took in which the main thread of a process was ready to run and had no core: what other programs did to
+ * the figures. NaN where the system does not tell.
+ */
+export async function waitPercent(pid: number, work: () => Promise<void>): Promise<number> {
+  const before = waitedMillis(pid);
+  const start = performance.now();
+  await work();
+  return (100 * (waitedMillis(pid) - before)) / (performance.now() - start);
+}
+
+function waitedMillis(pid: number): number {
+  if (process.platform !== 'linux') return Number.NaN;
+  return Number(readFileSync(`/proc/${pid}/task/${pid}/schedstat`, 'latin1').split(' ')[1]) / 1e6;
 }
