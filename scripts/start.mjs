@@ -7,7 +7,9 @@ import { ensureBuilt, ensureInstalled, root } from './setup.mjs';
 ensureInstalled();
 ensureBuilt();
 
-const server = spawn(process.execPath, [join(root, 'packages/server/dist/main.cjs'), ...process.argv.slice(2)], { stdio: 'inherit' });
+// glibc keeps what threads have freed unless told otherwise: docs/operating.md.
+const env = { MALLOC_ARENA_MAX: '2', MALLOC_MMAP_THRESHOLD_: '1048576', ...process.env };
+const server = spawn(process.execPath, [join(root, 'packages/server/dist/main.cjs'), ...process.argv.slice(2)], { env, stdio: 'inherit' });
 // The terminal sends an interrupt to both; the server drains, and this process ends with it.
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => server.kill(signal));
 // npm's shell does not pass a signal on: when it is gone, so is the one who asked for a server.

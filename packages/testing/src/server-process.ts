@@ -7,6 +7,8 @@ import { join } from 'node:path';
 const READY_TIMEOUT_MILLIS = 20_000;
 /** Milliseconds a server may take to drain before it is killed. */
 const STOP_TIMEOUT_MILLIS = 15_000;
+/** What `npm start` sets too. */
+const START_ENVIRONMENT = { MALLOC_ARENA_MAX: '2', MALLOC_MMAP_THRESHOLD_: '1048576' };
 /** Characters of a server's output that are kept. */
 const OUTPUT_CHARS_MAX = 4 * 1024 * 1024;
 
@@ -51,7 +53,7 @@ export class ServerProcess {
     const config = join(options.folder, 'server.toml');
     writeFileSync(config, settingsOf(options));
     const main = join(import.meta.dirname, '../../server/dist/main.cjs');
-    const env: NodeJS.ProcessEnv = { ...process.env, ...options.environment };
+    const env: NodeJS.ProcessEnv = { ...START_ENVIRONMENT, ...process.env, ...options.environment };
     if (options.rootPassword !== undefined) env['KALAMDB_ROOT_PASSWORD'] = options.rootPassword;
     const child = spawn(process.execPath, [...(options.nodeArguments ?? []), main, config], { env, stdio: ['ignore', 'pipe', 'pipe'] });
     const ended = once(child, 'exit');
