@@ -130,7 +130,7 @@ export class Audience {
   /** Catch-up over an alteration may leave versions out. */
   altering(table: LiveTable): void {
     for (const { judges } of this.#seats) {
-      for (const follower of judges.keys()) if (follower.options.query.place.table === table) follower.heard.push({ kind: 'blur' });
+      for (const follower of judges.keys()) if (follower.options.query.place.table === table) follower.altering();
     }
   }
 

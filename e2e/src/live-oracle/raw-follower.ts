@@ -46,6 +46,8 @@ export class RawFollower {
   readonly #connection: RawConnection;
   #phase: 'away' | 'asked' | 'loading' | 'live' = 'away';
   #resuming = false;
+  /** Its table was altered since it asked: before or after what its acknowledgement, still under way, stands for. */
+  #alteredSinceAsked = false;
   /** The highest `_seq` consumed; `undefined` before the first batch. */
   #highest: bigint | undefined;
   #batchNum = 0;
@@ -71,6 +73,7 @@ export class RawFollower {
   /** Asks for its query, from where it stands if it can. */
   ask(): void {
     if (this.ended !== undefined) return;
+    this.#alteredSinceAsked = false;
     this.#settleBarriers(false);
     const { query, beginning, batchSize } = this.options;
     const keepsRows = beginning.kind === 'whole' || beginning.kind === 'since';
@@ -82,6 +85,12 @@ export class RawFollower {
     const options = beginning.kind === 'changes' ? null : { ...size, ...rows, ...(from === undefined ? {} : { from }) };
     this.#phase = 'asked';
     this.#connection.send({ type: 'subscribe', subscription: { id: this.id, sql: query.sql, options } });
+  }
+
+  /** Its table is about to be altered, or was: catch-up over it may leave versions out. */
+  altering(): void {
+    this.heard.push({ kind: 'blur' });
+    this.#alteredSinceAsked = this.#phase === 'asked';
   }
 
   /** The connection is gone. */
@@ -130,6 +139,7 @@ export class RawFollower {
   #acknowledged(control: Control): void {
     if (this.#phase !== 'asked') this.problems.push(`acknowledged while ${this.#phase}`);
     this.heard.push({ kind: 'begin', resumes: this.#resuming, at: performance.now() });
+    if (this.#alteredSinceAsked) this.heard.push({ kind: 'blur' });
     if (this.#resuming) this.resumes += 1;
     this.#batchNum = 0;
     const isBare = this.options.beginning.kind === 'changes';
