@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -168,8 +168,7 @@ class KillLoop {
     await this.#catchUp(actual);
     this.#note('subscriber connected', this.#subscriber?.counts.resumes);
     this.#note('row versions delivered', this.#subscriber?.counts.versions);
-    const segments = readdirSync(join(this.#folder, 'data', 'storage'), { recursive: true }).map(String);
-    this.#note('segments', segments.filter((name) => name.endsWith('.parquet')).length);
+    this.#note('segments', this.#segments());
     const [jobs = []] = await this.#api.rows(
       'root',
       "SELECT job_type FROM system.jobs WHERE status = 'completed' AND job_type <> 'cleanup'",
@@ -178,6 +177,13 @@ class KillLoop {
     const logs = readdirSync(join(this.#folder, 'data', 'log')).filter((name) => name.endsWith('.log'));
     this.#note('log files begun', Math.max(...logs.map((name) => Number.parseInt(name, 10))));
     await this.#checkRestore(actual);
+  }
+
+  /** Files of segments; the first flush makes their folder, and a kill may have come before it. */
+  #segments(): number {
+    const folder = join(this.#folder, 'data', 'storage');
+    if (!existsSync(folder)) return 0;
+    return readdirSync(folder, { recursive: true }).filter((name) => String(name).endsWith('.parquet')).length;
   }
 
   /** A backup of what is there, restored: every row with its `_seq`. */

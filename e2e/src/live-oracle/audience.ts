@@ -288,7 +288,8 @@ export class Audience {
     for (const follower of seat.judges.keys()) {
       while (!(await this.#isAtRest(follower))) {
         if (follower.ended !== undefined) break;
-        if (performance.now() > deadline) throw complaint(follower.options.query, 'does not catch up', follower.heard);
+        if (performance.now() > deadline)
+          throw complaint(follower.options.query, 'does not catch up', follower.heard, told(follower.standing));
         await new Promise((resolve) => setTimeout(resolve, 10));
       }
     }

@@ -65,6 +65,20 @@ export class RawFollower {
     return this.#phase === 'live';
   }
 
+  /** Where it stands, for a message. */
+  get standing(): object {
+    const { beginning, batchSize } = this.options;
+    return {
+      id: this.id,
+      beginning,
+      batchSize,
+      phase: this.#phase,
+      highest: this.highest,
+      batches: this.#batchNum,
+      barriers: this.#barriers.length,
+    };
+  }
+
   /** The highest `_seq` that it has consumed. */
   get highest(): bigint {
     return this.#highest ?? 0n;
@@ -121,6 +135,7 @@ export class RawFollower {
         return;
       case 'initial_data_batch':
         this.#batch(frame['rows'] as readonly Cells[], frame['batch_control'] as Control);
+        if (this.#phase === 'live') this.#more ||= frame['more'] === true;
         return;
       case 'change':
         this.#change(frame);
@@ -142,6 +157,7 @@ export class RawFollower {
     if (this.#alteredSinceAsked) this.heard.push({ kind: 'blur' });
     if (this.#resuming) this.resumes += 1;
     this.#batchNum = 0;
+    this.#more = false;
     const isBare = this.options.beginning.kind === 'changes';
     if (isBare && (control.has_more || control.status !== 'ready'))
       this.problems.push(`acknowledged with ${JSON.stringify(control.status)}`);
