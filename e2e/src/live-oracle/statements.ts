@@ -28,7 +28,7 @@ export function rangeOf({ place, keys }: Target): string {
   return `id BETWEEN ${keyLiteral(place, keys[0] ?? '')} AND ${keyLiteral(place, keys.at(-1) ?? '')}`;
 }
 
-function keyLiteral({ table }: Place, key: string): string {
+export function keyLiteral({ table }: Place, key: string): string {
   return table.keyType === 'TEXT' ? literal(key) : key;
 }
 
@@ -39,11 +39,16 @@ export function nextStatement(random: SeededRandom, target: Target, number: numb
   return random.pick(kinds)(random, target, number);
 }
 
-/** Gives every row of a target a long body. */
-export function longRows(random: SeededRandom, target: Target, number: number): WriteStatement {
-  const rows = target.keys.map((key) => values(random, target, { key, number, body: longBody(random) }));
+/** Gives every row of a target a long body; `bodies` by key. */
+export function longRows(
+  random: SeededRandom,
+  target: Target,
+  number: number,
+): WriteStatement & { readonly bodies: ReadonlyMap<string, string> } {
+  const bodies = new Map(target.keys.map((key) => [key, longBody(random)]));
+  const rows = [...bodies].map(([key, body]) => values(random, target, { key, number, body }));
   const into = `INSERT INTO ${target.place.table.name} ${INTO} VALUES ${rows.join(', ')}`;
-  return { label: 'long rows', sql: `${into} ON CONFLICT (id) DO UPDATE SET body = excluded.body, w = ${number}` };
+  return { label: 'long rows', sql: `${into} ON CONFLICT (id) DO UPDATE SET body = excluded.body, w = ${number}`, bodies };
 }
 
 const longBody = (random: SeededRandom): string => Buffer.from(random.bytes(LONG_BODY_CHARS / 2)).toString('hex');

@@ -1,7 +1,8 @@
 import type { SeededRandom } from '@kalamdb/testing';
 import type { Api, SqlAnswer } from '../sql-api.ts';
 import type { Version } from './history.ts';
-import { longRows, nextStatement, rangeOf, type Target, type WriteStatement } from './statements.ts';
+import { told } from './judge.ts';
+import { keyLiteral, longRows, nextStatement, rangeOf, type Target, type WriteStatement } from './statements.ts';
 
 /** One request in so many is a transaction. */
 const TRANSACTION_EVERY = 6;
@@ -69,7 +70,21 @@ export class Writer {
     for (const target of this.#targets) {
       const statement = longRows(this.#random, target, number);
       await this.#send(statement.sql, { number, targets: [target], statements: [statement] });
+      for (const [key, body] of statement.bodies) await this.#checkBody(target, { key, number, body });
     }
+  }
+
+  /** What was read back right after it was written is what was written; if not, another look tells whether it is so in the table. */
+  async #checkBody(
+    { place }: Target,
+    { key, number, body }: { readonly key: string; readonly number: number; readonly body: string },
+  ): Promise<void> {
+    const newest = place.history.newest(key);
+    if (newest?.commit !== number || newest.cells['body'] === body) return;
+    const sql = `SELECT body, _seq FROM ${place.table.name} WHERE id = ${keyLiteral(place, key)}`;
+    const again = await this.#parts.api.rows(this.#user, sql);
+    const texts = [newest.cells['body'], ...again.flat().map(([text]) => text)].map((text) => differenceOf(String(text), body));
+    throw new Error(`${place.name}: ${key} at ${newest.seq} was read back with another body: ${texts.join('; then: ')}; ${told(again)}`);
   }
 
   /** Makes sure that what it has written is known. */
@@ -146,6 +161,16 @@ export class Writer {
     }
     return found;
   }
+}
+
+/** Where a text begins to be another one, and how it goes on there. */
+function differenceOf(found: string, wanted: string): string {
+  let at = 0;
+  while (at < wanted.length && found[at] === wanted[at]) at += 1;
+  if (found === wanted) return 'the same';
+  let zeros = at;
+  while (found[zeros] === '\0') zeros += 1;
+  return `${found.length} characters instead of ${wanted.length}, other ones from ${at} on, zeros up to ${zeros}`;
 }
 
 /** Reads every row of a target, tombstones too, which are asked for by themselves. */
