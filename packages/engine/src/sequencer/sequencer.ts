@@ -14,6 +14,7 @@ import { Draft, type DraftedCommit, type DraftSources } from './draft.ts';
 import { GROUP_COMMITS_MAX, GroupCounts, groupEntries, isShort, type PendingCommit, type SequencerFigures } from './group.ts';
 import { LargeCommit, ProvisionalSequence, releasing } from './large-commit.ts';
 import type { SeqReservation } from './seq-reservation.ts';
+import { SpaceWaiters } from './space-waiters.ts';
 import type { LargeOptions, SubmitOptions } from './submit-options.ts';
 import { Tail } from './tail.ts';
 
@@ -70,7 +71,9 @@ export class Sequencer {
   #overlayBytes = 0;
   #watermark: bigint;
   #writing: Promise<void> | undefined;
-  readonly #spaceWaiters = new Set<() => void>();
+  /** A group that passes the watermark in slices: what has passed is on its way to the hot tier only behind the last of it. */
+  #publishing: Promise<void> | undefined;
+  readonly #spaceWaiters: SpaceWaiters;
   #tidying = false;
   #evicting = false;
   /** Set when the log may hold a commit that nobody was told of: nothing may follow it there. */
@@ -81,6 +84,7 @@ export class Sequencer {
   constructor(sources: SequencerSources) {
     this.#sources = sources;
     this.slices = new Slices(sources);
+    this.#spaceWaiters = new SpaceWaiters(sources.timers);
     // The sequence begins above every stream commit there was, and so does the watermark: what streams held up to it is lost.
     this.#watermark = [sources.log.lastSeq, sources.hot.appliedSeq, sources.sequence.last].reduce((a, b) => (a > b ? a : b));
     this.#tail = new Tail(this.#watermark, sources.tailBytesMax);
@@ -235,21 +239,27 @@ export class Sequencer {
 
   /** Resolves when everything submitted so far is in the hot tier. */
   async flush(): Promise<void> {
-    await this.#youngestPending();
+    await this.#allPushed();
     await this.#applier.flush();
   }
 
   /** {@link flush} that outlives failures of the hot tier. Throws WRITES_BUSY after {@link SETTLE_MILLIS}. */
   async settle(): Promise<void> {
-    await this.#youngestPending();
+    await this.#allPushed();
     await this.#applier.settled(SETTLE_MILLIS);
+  }
+
+  /** Everything submitted so far is durable, visible and with the applier. */
+  async #allPushed(): Promise<void> {
+    await this.#youngestPending();
+    await this.#publishing;
   }
 
   /** From now on submits and snapshots are refused with SHUTTING_DOWN; commits that had their turn go on. */
   stop(): void {
     this.#stopped = true;
     this.snapshots.stop();
-    this.#wakeSpaceWaiters();
+    this.#spaceWaiters.wake();
   }
 
   /** Stops, lets pending commits become durable or fail, and applies them. Never rejects. */
@@ -314,7 +324,10 @@ export class Sequencer {
         continue;
       }
       const published = this.#stepsOf(group, this.#publish(group, entries));
-      if (published instanceof Promise) await published;
+      if (!(published instanceof Promise)) continue;
+      this.#publishing = published;
+      await published;
+      this.#publishing = undefined;
     }
     this.#writing = undefined;
   }
@@ -407,7 +420,7 @@ export class Sequencer {
       }
     }
     this.#sources.warn('a group of commits could not be written', { commits: failed.length, error });
-    this.#wakeSpaceWaiters();
+    this.#spaceWaiters.wake();
   }
 
   /** A large commit leaves as it came, in slices: its latches are held until it is gone. */
@@ -419,7 +432,7 @@ export class Sequencer {
   async #forgetInSlices(change: ChangeSet): Promise<void> {
     await this.slices.runFirst(this.#overlay.removeInSteps(change));
     this.#overlayBytes -= change.bytes;
-    this.#wakeSpaceWaiters();
+    this.#spaceWaiters.wake();
     this.#tidyOverlay();
   }
 
@@ -438,7 +451,7 @@ export class Sequencer {
       yield* this.#overlay.removeInSteps(change);
       this.#overlayBytes -= change.bytes;
     }
-    this.#wakeSpaceWaiters();
+    this.#spaceWaiters.wake();
     this.#tidyOverlay();
   }
 
@@ -466,8 +479,7 @@ export class Sequencer {
     // A snapshot that was closed since the last batch may have been all that was in the way.
     void this.#trim();
     if (!this.#isFull()) return;
-    const { clock, timers } = this.#sources;
-    const left = end - clock.elapsed();
+    const left = end - this.#sources.clock.elapsed();
     if (left <= 0) {
       // What the hot tier holds already is kept for readers only, and they must not stop writers.
       this.snapshots.expireBehind();
@@ -475,18 +487,6 @@ export class Sequencer {
       if (!this.#isFull()) return;
       throw kalamError('WRITES_BUSY', { millis: OVERLAY_WAIT_MILLIS });
     }
-    await new Promise<void>((resolve) => {
-      const wake = (): void => {
-        timer.cancel();
-        this.#spaceWaiters.delete(wake);
-        resolve();
-      };
-      const timer = timers.after(left, wake, { keepAlive: true });
-      this.#spaceWaiters.add(wake);
-    });
-  }
-
-  #wakeSpaceWaiters(): void {
-    for (const wake of [...this.#spaceWaiters]) wake();
+    await this.#spaceWaiters.wait(left);
   }
 }

@@ -8,10 +8,16 @@ const ROWS = 10;
 
 /** Time that passes with every look at it, so that a slice is a few steps long on every machine. */
 class HastyTime extends VirtualTime {
+  readonly #lookMillis: number;
   #looks = 0;
 
+  constructor(lookMillis = 1) {
+    super();
+    this.#lookMillis = lookMillis;
+  }
+
   override elapsed(): number {
-    this.#looks += 1;
+    this.#looks += this.#lookMillis;
     return super.elapsed() + this.#looks;
   }
 }
@@ -56,3 +62,27 @@ it('a long group passes the watermark commit by commit, in slices, and nobody se
   expect(observed).toEqual([...observed].sort((a, b) => (a < b ? -1 : 1)));
   await sequencer.close();
 });
+
+it.each(['flush', 'settle'] as const)(
+  'what was answered is in the hot tier after %s, however long its group takes to pass',
+  async (wait) => {
+    // Every slice is one step long: the answer comes well before the end of the group.
+    const { sequencer, hot, time } = open(stored(), new HastyTime(1000));
+    let applied: bigint | undefined;
+    const done = sequencer
+      .submit((draft) => {
+        for (let id = 0; id < COMMITS * ROWS; id++) draft.put(TABLE, SHARED, { cells: [id, 'a row of a long commit'] });
+      })
+      .then(() => sequencer[wait]())
+      .then(() => {
+        applied = hot.appliedSeq;
+      });
+    while (applied === undefined) {
+      await settle();
+      time.advance(1);
+    }
+    await done;
+    expect(applied).toBe(sequencer.watermark);
+    await sequencer.close();
+  },
+);
